@@ -1,0 +1,249 @@
+/*
+ * Comm: checks and conversions around hlq_all_reduce, hlq_comm_plan, hlq_comm_stats.
+ */
+#include "comm.h"
+
+#include "mpi_world.h"
+#include "status.h"
+
+#include <c10/core/ScalarType.h>
+
+#include <strings.h>
+
+namespace py = pybind11;
+
+namespace hlqtorch {
+
+namespace {
+
+hlq_op op_from(const std::string &name)
+{
+    if (name == "sum") {
+        return HLQ_SUM;
+    }
+    if (name == "avg") {
+        return HLQ_AVG;
+    }
+    throw invalid("op '" + name + "' does not exist; there is sum, avg");
+}
+
+/* The enumerator whose name, as libhlqcomm itself spells it, is `wanted`; case does not matter. */
+template <typename Enum>
+Enum enum_from(const char *what, const std::string &wanted, const char *(*name_of)(Enum))
+{
+    std::string known;
+    for (int value = 0; name_of(static_cast<Enum>(value)) != nullptr; value++) {
+        const char *name = name_of(static_cast<Enum>(value));
+        if (strcasecmp(name, wanted.c_str()) == 0) {
+            return static_cast<Enum>(value);
+        }
+        known += (value == 0 ? "" : ", ") + std::string(name);
+    }
+    throw invalid(std::string(what) + " '" + wanted + "' does not exist; there is " + known);
+}
+
+hlq_call call_from(const CallNames &names)
+{
+    hlq_call call = HLQ_CALL_INIT;
+    call.algorithm = enum_from("algorithm", names.algorithm, hlq_algorithm_name);
+    call.bits = names.bits;
+    return call;
+}
+
+void check_tensor(const char *what, const at::Tensor &tensor, int64_t numel)
+{
+    if (!tensor.device().is_cpu()) {
+        throw invalid(std::string(what) + " is on " + tensor.device().str() +
+                      "; this build reduces tensors in host memory only");
+    }
+    if (!tensor.is_contiguous()) {
+        throw invalid(std::string(what) + " is not contiguous");
+    }
+    if (tensor.numel() != numel) {
+        throw invalid(std::string(what) + " has " + std::to_string(tensor.numel()) +
+                      " elements where input has " + std::to_string(numel));
+    }
+}
+
+/* What hlq_all_reduce is given besides the tensors' memory. */
+struct Request {
+    size_t count;
+    hlq_dtype dtype;
+    hlq_op op;
+    hlq_call call;
+};
+
+Request check_request(const at::Tensor &input, const at::Tensor &output, const CallNames &names,
+                      const std::optional<at::Tensor> &residual)
+{
+    const int64_t count = input.numel();
+    check_tensor("input", input, count);
+    check_tensor("output", output, count);
+    if (output.scalar_type() != input.scalar_type()) {
+        throw invalid(std::string("output is ") + c10::toString(output.scalar_type()) +
+                      " where input is " + c10::toString(input.scalar_type()));
+    }
+    Request request = {static_cast<size_t>(count), dtype_from(input.scalar_type()),
+                       op_from(names.op), call_from(names)};
+    if (residual) {
+        check_tensor("residual", *residual, count);
+        if (residual->scalar_type() != at::kFloat) {
+            throw invalid(std::string("residual is ") + c10::toString(residual->scalar_type()) +
+                          "; it must be torch.float32");
+        }
+        request.call.residual = residual->mutable_data_ptr<float>();
+    }
+    return request;
+}
+
+/* Sets the option of that name; throws py::cast_error if value is of another type. */
+void set_option(hlq_options *options, const std::string &name, py::handle value)
+{
+    if (name == "bits") {
+        options->bits = value.cast<double>();
+    } else if (name == "lattice") {
+        options->lattice = enum_from("lattice", value.cast<std::string>(), hlq_lattice_name);
+    } else if (name == "algorithm") {
+        options->algorithm = enum_from("algorithm", value.cast<std::string>(), hlq_algorithm_name);
+    } else if (name == "seed") {
+        options->seed = value.cast<uint64_t>();
+    } else if (name == "min_bytes") {
+        options->min_bytes = value.cast<size_t>();
+    } else if (name == "timeout") {
+        options->timeout_s = value.cast<double>();
+    } else {
+        throw py::type_error("there is no option '" + name + "'; there is bits, lattice, " +
+                             "algorithm, seed, min_bytes, timeout");
+    }
+}
+
+} // namespace
+
+hlq_dtype dtype_from(at::ScalarType type)
+{
+    switch (type) {
+    case at::kFloat: return HLQ_FLOAT32;
+    case at::kBFloat16: return HLQ_BFLOAT16;
+    default:
+        throw invalid(std::string("dtype ") + c10::toString(type) +
+                      " is not supported; use torch.float32 or torch.bfloat16");
+    }
+}
+
+hlq_options options_from(const py::kwargs &arguments)
+{
+    hlq_options options = HLQ_OPTIONS_INIT;
+    for (const auto &[key, value] : arguments) {
+        const std::string name = py::str(key);
+        try {
+            set_option(&options, name, value);
+        } catch (const py::cast_error &) {
+            throw py::type_error("option '" + name + "' cannot be " + std::string(py::repr(value)));
+        }
+    }
+    return options;
+}
+
+Comm::Comm(hlq_comm *handle, bool over_mpi)
+    : handle_(handle), over_mpi_(over_mpi), rank_(hlq_comm_rank(handle)),
+      size_(hlq_comm_size(handle))
+{
+    if (over_mpi_) {
+        mpi_remember(this);
+    }
+}
+
+Comm::~Comm() { close(); }
+
+void Comm::close()
+{
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (handle_ == nullptr) {
+        return;
+    }
+    if (over_mpi_) {
+        mpi_forget(this);
+    }
+    /* After MPI_Finalize nothing of MPI may be called: leave the handle to the process's end. */
+    if (!over_mpi_ || mpi_is_running()) {
+        hlq_comm_destroy(handle_);
+    }
+    handle_ = nullptr;
+}
+
+hlq_comm *Comm::open_handle()
+{
+    if (handle_ == nullptr) {
+        throw invalid("the communicator is closed");
+    }
+    return handle_;
+}
+
+void Comm::refuse_locked()
+{
+    /* The other ranks are in the call already or will be, and silence would let them wait for the
+     * timeout. NULL is what libhlqcomm refuses; its status says nothing new to this rank. */
+    const hlq_status refused =
+        hlq_all_reduce(open_handle(), nullptr, nullptr, 1, HLQ_FLOAT32, HLQ_SUM, nullptr, nullptr);
+    (void)refused;
+}
+
+void Comm::refuse()
+{
+    std::lock_guard<std::mutex> lock(mutex_);
+    refuse_locked();
+}
+
+void Comm::all_reduce(const at::Tensor &input, const at::Tensor &output, const CallNames &names,
+                      const std::optional<at::Tensor> &residual)
+{
+    std::lock_guard<std::mutex> lock(mutex_);
+    hlq_comm *comm = open_handle();
+    Request request;
+    try {
+        request = check_request(input, output, names, residual);
+    } catch (const Failure &) {
+        refuse_locked();
+        throw;
+    }
+    const hlq_status status =
+        hlq_all_reduce(comm, input.const_data_ptr(), output.mutable_data_ptr(), request.count,
+                       request.dtype, request.op, &request.call, nullptr);
+    if (status != HLQ_OK) {
+        throw Failure(status, hlq_comm_last_error(comm));
+    }
+}
+
+hlq_plan_info Comm::plan(int64_t count, hlq_dtype dtype, const CallNames &names)
+{
+    std::lock_guard<std::mutex> lock(mutex_);
+    hlq_comm *comm = open_handle();
+    if (count < 0) {
+        throw invalid("count is negative");
+    }
+    const hlq_call call = call_from(names);
+    const hlq_op op = op_from(names.op);
+    hlq_plan_info info = {};
+    info.struct_bytes = sizeof info;
+    const hlq_status status =
+        hlq_comm_plan(comm, static_cast<size_t>(count), dtype, op, &call, &info);
+    if (status != HLQ_OK) {
+        throw Failure(status, hlq_comm_last_error(comm));
+    }
+    return info;
+}
+
+hlq_stats Comm::stats()
+{
+    std::lock_guard<std::mutex> lock(mutex_);
+    hlq_comm *comm = open_handle();
+    hlq_stats stats = {};
+    stats.struct_bytes = sizeof stats;
+    const hlq_status status = hlq_comm_stats(comm, &stats);
+    if (status != HLQ_OK) {
+        throw Failure(status, hlq_comm_last_error(comm));
+    }
+    return stats;
+}
+
+} // namespace hlqtorch

@@ -1,0 +1,144 @@
+/*
+ * The Python module hlqtorch._C: names, defaults and docstrings. What each function does is in
+ * comm.h, mpi_world.h and process_group.h; what Python sees, with types, is in hlqtorch/_C.pyi.
+ */
+#include "comm.h"
+#include "mpi_world.h"
+#include "process_group.h"
+#include "status.h"
+
+#include <torch/csrc/Dtype.h>
+#include <torch/csrc/Exceptions.h>
+#include <torch/csrc/jit/python/pybind_utils.h>
+#include <torch/csrc/utils/pybind.h>
+
+namespace py = pybind11;
+
+namespace hlqtorch {
+
+namespace {
+
+std::unique_ptr<Comm> make_mpi(const std::vector<int> &ranks, const py::kwargs &arguments)
+{
+    const hlq_options options = options_from(arguments);
+    py::gil_scoped_release released;
+    return std::make_unique<Comm>(comm_over_mpi(ranks, options), true);
+}
+
+std::unique_ptr<Comm> make_process_group(c10d::ProcessGroup &group, const py::kwargs &arguments)
+{
+    const hlq_options options = options_from(arguments);
+    auto owned = c10::intrusive_ptr<c10d::ProcessGroup>::unsafe_reclaim_from_nonowning(&group);
+    py::gil_scoped_release released;
+    return std::make_unique<Comm>(comm_over_process_group(owned, options), false);
+}
+
+void all_reduce(Comm &comm, const at::Tensor &input, const at::Tensor &output,
+                const std::string &op, double bits, const std::string &algorithm,
+                const std::optional<at::Tensor> &residual)
+{
+    py::gil_scoped_release released;
+    comm.all_reduce(input, output, {op, bits, algorithm}, residual);
+}
+
+py::dict plan(Comm &comm, int64_t count, py::handle dtype, const std::string &op, double bits,
+              const std::string &algorithm)
+{
+    if (!THPDtype_Check(dtype.ptr())) {
+        throw py::type_error("dtype must be a torch.dtype");
+    }
+    const auto type = reinterpret_cast<THPDtype *>(dtype.ptr())->scalar_type;
+    hlq_plan_info info;
+    {
+        py::gil_scoped_release released;
+        info = comm.plan(count, dtype_from(type), {op, bits, algorithm});
+    }
+    return py::dict(py::arg("algorithm") = hlq_algorithm_name(info.algorithm),
+                    py::arg("wire_bytes") = info.wire_bytes,
+                    py::arg("workspace_bytes") = info.workspace_bytes,
+                    py::arg("bits_per_elem") = info.bits_per_elem);
+}
+
+py::dict stats(Comm &comm)
+{
+    hlq_stats stats;
+    {
+        py::gil_scoped_release released;
+        stats = comm.stats();
+    }
+    py::dict result;
+    result["algorithm"] = hlq_algorithm_name(stats.algorithm);
+#define COPY(field) result[#field] = stats.field;
+    COPY(calls)
+    COPY(count)
+    COPY(bytes_sent)
+    COPY(bytes_received)
+    COPY(control_bytes)
+    COPY(bits_per_elem)
+    COPY(seconds)
+    COPY(seconds_encode)
+    COPY(seconds_exchange)
+    COPY(seconds_reduce)
+    COPY(seconds_decode)
+    COPY(vnmse_estimate)
+    COPY(largest_scale)
+    COPY(overloads)
+    COPY(retries)
+    COPY(nonfinite_blocks)
+#undef COPY
+    return result;
+}
+
+/*
+ * Ends a future with an exception that keeps its Python class on the way through DDP's reducer and
+ * the autograd engine. torch.futures.Future.set_exception() would not do: it stores the exception
+ * as a value that only Python's wait() raises, and the reducer waits in C++.
+ */
+void fail(torch::jit::PythonFutureWrapper &future, const py::object &exception)
+{
+    PyErr_SetObject(reinterpret_cast<PyObject *>(Py_TYPE(exception.ptr())), exception.ptr());
+    python_error error;
+    error.persist();
+    std::exception_ptr pointer = std::make_exception_ptr(std::move(error));
+    py::gil_scoped_release released;
+    future.fut->setError(std::move(pointer));
+}
+
+} // namespace
+
+} // namespace hlqtorch
+
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, module)
+{
+    using namespace hlqtorch;
+    register_failures();
+    module.doc() = "libhlqcomm for tensors: communicators, all-reduce, and what a call costs.";
+    module.def("status_list", status_list, "(name, value, sentence) of every status.");
+    module.def("version", hlq_version, "Version of libhlqcomm.");
+    module.def("kernel_variant", hlq_kernel_variant, "Kernels in use; None if HLQ_KERNELS is bad.");
+    module.def("mpi_library", mpi_library, "Name and version of the MPI library; empty without.");
+    module.def("mpi_finish", mpi_finish, py::call_guard<py::gil_scoped_release>(),
+               "Closes communicators over MPI; ends MPI if it was started here.");
+    module.def("fail", fail, py::arg("future"), py::arg("exception"),
+               "Ends a torch future with an exception, class and message kept.");
+    module.attr("built_for_torch") = HLQTORCH_TORCH_VERSION;
+
+    py::class_<Comm>(module, "Comm", "One rank's end of a group that reduces tensors.")
+        .def_static("mpi", make_mpi, py::arg("ranks") = std::vector<int>(),
+                    "Over MPI: the given ranks of MPI_COMM_WORLD, all if none are given.")
+        .def_static("process_group", make_process_group, py::arg("group"),
+                    "Over a process group for host tensors that nobody else uses.")
+        .def_property_readonly("rank", &Comm::rank)
+        .def_property_readonly("size", &Comm::size)
+        .def("all_reduce", all_reduce, py::arg("input"), py::arg("output"), py::arg("op") = "sum",
+             py::arg("bits") = 0.0, py::arg("algorithm") = "auto", py::arg("residual") = py::none(),
+             "output = sum or average of input over the ranks.")
+        .def("refuse", &Comm::refuse, py::call_guard<py::gil_scoped_release>(),
+             "Takes part in the next collective by failing it on all ranks.")
+        .def("plan", plan, py::arg("count"), py::arg("dtype"), py::arg("op") = "sum",
+             py::arg("bits") = 0.0, py::arg("algorithm") = "auto",
+             "What an all-reduce of count elements would cost; talks to nobody.")
+        .def("stats", stats, "What the last collective did.")
+        .def("close", &Comm::close, py::call_guard<py::gil_scoped_release>(),
+             "Frees everything; later calls raise.");
+}

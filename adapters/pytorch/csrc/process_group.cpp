@@ -1,0 +1,163 @@
+/*
+ * hlq_transport over a c10d backend. start() packs the messages into one flat tensor and starts an
+ * all-to-all with split sizes; wait() waits for it and hands the parts out:
+ *
+ *     send[0] | send[2] | send[3]  --alltoall_base-->  recv[0] | recv[2] | recv[3]      (rank 1)
+ *
+ * Runs without the GIL. c10d reports by exception; none may cross into libhlqcomm, which is C.
+ */
+#include "process_group.h"
+
+#include "status.h"
+
+#include <ATen/ops/empty.h>
+#include <hlqcomm/transport.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+namespace hlqtorch {
+
+namespace {
+
+using Milliseconds = std::chrono::milliseconds;
+
+struct Carrier {
+    c10::intrusive_ptr<c10d::Backend> backend;
+    int rank, size;
+    Milliseconds timeout; /* of the communicator: c10d wants it when an exchange starts */
+    at::Tensor sent, received;
+    std::vector<int64_t> sent_bytes, received_bytes;
+    std::vector<hlq_message> targets; /* where wait() puts what was received */
+    c10::intrusive_ptr<c10d::Work> work;
+};
+
+Milliseconds milliseconds_from(double seconds)
+{
+    return Milliseconds(static_cast<int64_t>(seconds * 1e3) + 1);
+}
+
+hlq_status report(char *error, hlq_status status, const char *sentence)
+{
+    /* c10d appends where in its source it failed; the first line is the message. */
+    const int length = static_cast<int>(strcspn(sentence, "\n"));
+    snprintf(error, HLQ_ERROR_BYTES, "torch.distributed: %.*s", length, sentence);
+    return status;
+}
+
+/* Fills in the split sizes of one direction; returns a flat tensor that holds them all. */
+at::Tensor layout(const Carrier &carrier, const hlq_message *messages, const at::Tensor &old,
+                  std::vector<int64_t> *bytes)
+{
+    int64_t total = 0;
+    for (int peer = 0; peer < carrier.size; peer++) {
+        const bool own = peer == carrier.rank;
+        (*bytes)[peer] = own ? 0 : static_cast<int64_t>(messages[peer].bytes);
+        total += (*bytes)[peer];
+    }
+    if (old.defined() && old.numel() >= total) {
+        return old;
+    }
+    return at::empty({total}, at::kByte);
+}
+
+hlq_status start(void *self, const hlq_message *send, const hlq_message *recv, char *error)
+{
+    Carrier *carrier = static_cast<Carrier *>(self);
+    try {
+        carrier->sent = layout(*carrier, send, carrier->sent, &carrier->sent_bytes);
+        carrier->received = layout(*carrier, recv, carrier->received, &carrier->received_bytes);
+        uint8_t *next = carrier->sent.mutable_data_ptr<uint8_t>();
+        for (int peer = 0; peer < carrier->size; peer++) {
+            if (carrier->sent_bytes[peer] > 0) {
+                memcpy(next, send[peer].data, send[peer].bytes);
+                next += send[peer].bytes;
+            }
+        }
+        carrier->targets.assign(recv, recv + carrier->size);
+        auto total = [](const std::vector<int64_t> &bytes) {
+            int64_t sum = 0;
+            for (int64_t part : bytes) {
+                sum += part;
+            }
+            return sum;
+        };
+        at::Tensor sent = carrier->sent.narrow(0, 0, total(carrier->sent_bytes));
+        at::Tensor received = carrier->received.narrow(0, 0, total(carrier->received_bytes));
+        c10d::AllToAllOptions options;
+        options.timeout = carrier->timeout;
+        /* Copies: backends move the contents of these vectors out. */
+        std::vector<int64_t> sent_bytes = carrier->sent_bytes;
+        std::vector<int64_t> received_bytes = carrier->received_bytes;
+        carrier->work =
+            carrier->backend->alltoall_base(received, sent, received_bytes, sent_bytes, options);
+    } catch (const std::bad_alloc &) {
+        return report(error, HLQ_E_NOMEM, "no memory for a message");
+    } catch (const std::exception &failure) {
+        return report(error, HLQ_E_TRANSPORT, failure.what());
+    }
+    return HLQ_OK;
+}
+
+hlq_status wait(void *self, double timeout_s, char *error)
+{
+    Carrier *carrier = static_cast<Carrier *>(self);
+    const Milliseconds limit = milliseconds_from(timeout_s);
+    const auto begin = std::chrono::steady_clock::now();
+    try {
+        carrier->work->wait(limit);
+        carrier->work.reset();
+    } catch (const std::exception &failure) {
+        /* What c10d throws does not say whether time ran out; the clock does. */
+        const bool late = std::chrono::steady_clock::now() - begin >= limit;
+        carrier->work.reset();
+        return report(error, late ? HLQ_E_TIMEOUT : HLQ_E_TRANSPORT, failure.what());
+    }
+    const uint8_t *next = carrier->received.const_data_ptr<uint8_t>();
+    for (int peer = 0; peer < carrier->size; peer++) {
+        if (carrier->received_bytes[peer] > 0) {
+            memcpy(carrier->targets[peer].data, next, carrier->targets[peer].bytes);
+            next += carrier->targets[peer].bytes;
+        }
+    }
+    return HLQ_OK;
+}
+
+void destroy(void *self) { delete static_cast<Carrier *>(self); }
+
+} // namespace
+
+hlq_comm *comm_over_process_group(const c10::intrusive_ptr<c10d::ProcessGroup> &group,
+                                  const hlq_options &options)
+{
+    auto carrier = std::make_unique<Carrier>();
+    carrier->backend = group->getBackend(c10::DeviceType::CPU);
+    carrier->rank = group->getRank();
+    carrier->size = group->getSize();
+    carrier->timeout = milliseconds_from(options.timeout_s);
+    carrier->sent_bytes.resize(carrier->size);
+    carrier->received_bytes.resize(carrier->size);
+
+    hlq_transport transport = {};
+    transport.struct_bytes = sizeof transport;
+    transport.name = "process_group";
+    transport.rank = carrier->rank;
+    transport.size = carrier->size;
+    transport.self = carrier.release(); /* the communicator's from here on */
+    transport.start = start;
+    transport.wait = wait;
+    transport.sum_float32 = nullptr;
+    transport.destroy = destroy;
+
+    hlq_comm *comm = nullptr;
+    const hlq_status status = hlq_comm_create_callbacks(&transport, &options, &comm);
+    if (status != HLQ_OK) {
+        throw Failure(status, hlq_create_error());
+    }
+    return comm;
+}
+
+} // namespace hlqtorch

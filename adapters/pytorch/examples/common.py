@@ -1,0 +1,215 @@
+"""What the examples share: arguments, start-up, the training loop, counting, the summary.
+
+An example is a Task: a model, its batches, and how to score it. run() does the rest, the same for
+every task and for every way to average gradients, so that only --comm differs between two runs.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
+from torch.nn.parallel import DistributedDataParallel
+
+from hlqtorch import HLQError
+from hlqtorch.dist.comm_hooks import HLQState, hlq_ddp_comm_hook
+from hlqtorch.dist.launcher import Place, init_process_group, place
+
+LINES = 10  # of progress, and points of the curve
+
+
+@dataclass
+class Task:
+    """What to train.
+
+    Attributes:
+        model: maps inputs to logits, classes last.
+        batch: this rank's next batch: inputs, and int64 targets of the shape of the logits without
+            the classes.
+        held_out: this rank's share of the data to score on: batches as above.
+        learning_rate: of AdamW; follows half a cosine down to zero.
+    """
+
+    model: nn.Module
+    batch: Callable[[], tuple[Tensor, Tensor]]
+    held_out: list[tuple[Tensor, Tensor]]
+    learning_rate: float
+
+
+class _Parser(argparse.ArgumentParser):
+    """Speaks on rank 0 only; all ranks exit alike."""
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        if place().rank == 0:
+            super()._print_message(message, file)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _writable(text: str) -> Path:
+    path = Path(text)
+    if not path.resolve().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"folder of {text} does not exist")
+    return path
+
+
+def arguments(description: str, steps: int) -> argparse.Namespace:
+    """Command line of an example; `steps` is the default number of steps."""
+    parser = _Parser(description=description)
+    parser.add_argument("--comm", choices=("fp32", "bf16", "hlq"), default="hlq")
+    parser.add_argument(
+        "--bits", type=float, default=4.0, help="hlq: bits per number (%(default)s)"
+    )
+    parser.add_argument("--steps", type=_positive, default=steps, help="default %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
+    parser.add_argument("--json", type=_writable, metavar="FILE", help="write the result there")
+    return parser.parse_args()
+
+
+def _bf16_on_host(state: object, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
+    """The hook of torch; under its own name DDP refuses it without a GPU, though gloo can."""
+    return bf16_compress_hook(state, bucket)
+
+
+class Average:
+    """How gradients are averaged, and what each rank has sent for it so far."""
+
+    def __init__(self, comm: str, bits: float, model: DistributedDataParallel, ranks: int) -> None:
+        self._state: HLQState | None = None
+        # Payload of a ring all-reduce, which the rivals use: every number travels 2 (n-1)/n times.
+        elements = sum(parameter.numel() for parameter in model.parameters())
+        width = {"fp32": 4, "bf16": 2, "hlq": 0}[comm]
+        self._ring_bytes = 2 * (ranks - 1) / ranks * elements * width
+        self._steps = 0
+        if comm == "hlq":
+            self._state = HLQState(bits=bits, named_parameters=model.module.named_parameters())
+            model.register_comm_hook(self._state, hlq_ddp_comm_hook)
+        elif comm == "bf16":
+            model.register_comm_hook(None, _bf16_on_host)
+
+    def count_step(self) -> None:
+        """Notes that one more backward pass is over."""
+        self._steps += 1
+
+    def bytes_sent(self) -> int:
+        """Bytes this rank has sent to average gradients: counted for hlq, a ring's for the rest."""
+        if self._state is not None:
+            stats = self._state.stats()
+            return stats.bytes_sent + stats.control_bytes
+        return round(self._ring_bytes * self._steps)
+
+
+def _loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """(mean cross-entropy, fraction of targets that the largest logit names)."""
+    inputs, targets = batch
+    logits = model(inputs).flatten(0, -2)
+    hits = (logits.argmax(dim=-1) == targets.flatten()).float().mean()
+    return F.cross_entropy(logits, targets.flatten()), hits
+
+
+# A thread of gloo that is the last to hold a Work frees its tensor, for which it needs the GIL; if
+# it asks while the interpreter ends, the process aborts. So the last holder is this list.
+_finished: list[dist.Work] = []
+
+
+def _mean_over_ranks(*values: float) -> list[float]:
+    total = torch.tensor(values, dtype=torch.float64)
+    work = dist.all_reduce(total, async_op=True)
+    work.wait()
+    _finished.append(work)
+    return (total / dist.get_world_size()).tolist()
+
+
+def _score(model: nn.Module, held_out: list[tuple[Tensor, Tensor]]) -> list[float]:
+    """[loss, accuracy] on the held-out data of all ranks; all ranks have equal shares."""
+    model.eval()
+    with torch.no_grad():
+        scores = [_loss(model, batch) for batch in held_out]
+    loss = sum(loss.item() for loss, _ in scores) / len(scores)
+    accuracy = sum(hits.item() for _, hits in scores) / len(scores)
+    return _mean_over_ranks(loss, accuracy)
+
+
+def _train(task: Task, options: argparse.Namespace, here: Place) -> dict[str, object]:
+    model = DistributedDataParallel(task.model)
+    average = Average(options.comm, options.bits, model, here.size)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=task.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.steps)
+    curve: list[dict[str, float]] = []
+    recent: list[float] = []
+    every = max(1, options.steps // LINES)
+    dist.barrier()
+    start = time.perf_counter()
+    for step in range(1, options.steps + 1):
+        optimizer.zero_grad()
+        loss, _ = _loss(model, task.batch())
+        loss.backward()
+        average.count_step()
+        optimizer.step()
+        schedule.step()
+        recent.append(loss.item())
+        if step % every == 0 or step == options.steps:
+            (mean,) = _mean_over_ranks(sum(recent) / len(recent))
+            recent.clear()
+            curve.append({"step": step, "loss": mean, "bytes": average.bytes_sent()})
+            if here.rank == 0:
+                megabytes = average.bytes_sent() / 1e6
+                print(f"  step {step:5d}  loss {mean:.4f}  sent {megabytes:8.2f} MB", flush=True)
+    seconds = time.perf_counter() - start
+    loss, accuracy = _score(task.model, task.held_out)
+    return {
+        "comm": options.comm,
+        "bits": {"fp32": 32.0, "bf16": 16.0, "hlq": options.bits}[options.comm],
+        "ranks": here.size,
+        "steps": options.steps,
+        "loss": loss,
+        "accuracy": accuracy,
+        "bytes_sent_per_rank": average.bytes_sent(),
+        "seconds": seconds,
+        "curve": curve,
+    }
+
+
+def run(name: str, make: Callable[[int, Place], Task], options: argparse.Namespace) -> None:
+    """Trains and scores a task, prints, writes JSON.
+
+    Args:
+        name: of the task, for the first line.
+        make: builds the task of one rank from seed and place.
+        options: from arguments().
+    """
+    # Ranks on one machine share its cores.
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // place().local_size))
+    here = init_process_group()
+    try:
+        task = make(options.seed, here)
+        if here.rank == 0:
+            parameters = sum(parameter.numel() for parameter in task.model.parameters())
+            how = f"hlq {options.bits:g} b" if options.comm == "hlq" else options.comm
+            print(f"{name}: {parameters} parameters, {here.size} ranks, gradients as {how}")
+        result = _train(task, options, here)
+    except HLQError as error:
+        sys.exit(f"{name}: {error}" if here.rank == 0 else 1)
+    if here.rank == 0:
+        print(
+            f"{name}: held-out loss {result['loss']:.4f}, accuracy {result['accuracy']:.4f}, "
+            f"{result['bytes_sent_per_rank'] / 1e6:.2f} MB sent per rank, "
+            f"{result['seconds']:.1f} s"
+        )
+        if options.json:
+            options.json.write_text(json.dumps(result, indent=1) + "\n")
+    dist.destroy_process_group()

@@ -1,0 +1,124 @@
+"""What the compiled extension offers. Sources: csrc/; contracts in full: hlqcomm/hlqcomm.h."""
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+import torch
+from torch.distributed import ProcessGroup
+from typing_extensions import Unpack
+
+Algorithm = Literal["auto", "twoshot", "oneshot", "modq", "native"]
+Op = Literal["sum", "avg"]
+
+class Options(TypedDict, total=False):
+    """Options of a communicator; the same on all ranks, timeout excepted."""
+
+    bits: float  # budget on the wire, bits per number, everything counted; 1 … 12, default 4
+    lattice: Literal["E8", "D4", "Z"]  # default E8
+    algorithm: Algorithm  # default auto
+    seed: int  # of the rotation's sign flips; default 0
+    min_bytes: int  # auto: smaller tensors go native; default 65536
+    timeout: float  # longest wait for another rank, seconds; default 300
+
+class Plan(TypedDict):
+    """What an all-reduce would cost on this rank."""
+
+    algorithm: str
+    wire_bytes: int  # payload this rank sends to others
+    workspace_bytes: int
+    bits_per_elem: float
+
+class Stats(TypedDict):
+    """What the last collective did, on this rank; fields as in struct hlq_stats."""
+
+    algorithm: str
+    calls: int
+    count: int
+    bytes_sent: int
+    bytes_received: int
+    control_bytes: int
+    bits_per_elem: float
+    seconds: float
+    seconds_encode: float
+    seconds_exchange: float
+    seconds_reduce: float
+    seconds_decode: float
+    vnmse_estimate: float
+    largest_scale: float
+    overloads: int
+    retries: int
+    nonfinite_blocks: int
+
+class Comm:
+    """One rank's end of a group of ranks. Serves one thread at a time; calls wait for each other.
+
+    All ranks make communicators and call all_reduce in the same order. Failures raise a subclass of
+    hlqtorch.errors.HLQError on every rank.
+    """
+
+    @staticmethod
+    def mpi(ranks: Sequence[int] = (), **options: Unpack[Options]) -> Comm:
+        """Over MPI; collective over `ranks` of MPI_COMM_WORLD, all of them if empty.
+
+        Starts MPI if nobody has; what was started here is ended when Python exits.
+        """
+
+    @staticmethod
+    def process_group(group: ProcessGroup, **options: Unpack[Options]) -> Comm:
+        """Over a process group for host tensors (gloo), used by nobody else; collective over it."""
+
+    @property
+    def rank(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    def all_reduce(
+        self,
+        input: torch.Tensor,
+        output: torch.Tensor,
+        op: Op = "sum",
+        bits: float = 0.0,
+        algorithm: Algorithm = "auto",
+        residual: torch.Tensor | None = None,
+    ) -> None:
+        """Writes the sum or average of input over the ranks to output, the same bits on all.
+
+        Args:
+            input: contiguous float32 or bfloat16 in host memory; any shape.
+            output: same dtype and number of elements; may be input itself.
+            op: "sum" or "avg".
+            bits: budget of this call; 0: the communicator's.
+            algorithm: of this call; "auto": the communicator's.
+            residual: error feedback, float32, as many elements; added to input before, afterwards
+                what this call failed to send. Start with zeros. Untouched by native.
+        """
+
+    def refuse(self) -> None:
+        """Takes part in the next collective by failing it: the others get an error at once.
+
+        For a rank that cannot make the call it owes them.
+        """
+
+    def plan(
+        self,
+        count: int,
+        dtype: torch.dtype,
+        op: Op = "sum",
+        bits: float = 0.0,
+        algorithm: Algorithm = "auto",
+    ) -> Plan:
+        """What an all-reduce of `count` elements would cost; talks to nobody."""
+
+    def stats(self) -> Stats:
+        """What the last collective did; zeros before the first."""
+
+    def close(self) -> None:
+        """Frees everything; later calls raise. Harmless when repeated."""
+
+built_for_torch: str
+
+def status_list() -> list[tuple[str, int, str]]: ...
+def version() -> str: ...
+def kernel_variant() -> str | None: ...
+def mpi_library() -> str: ...
+def mpi_finish() -> None: ...
+def fail(future: torch.futures.Future, exception: BaseException) -> None: ...

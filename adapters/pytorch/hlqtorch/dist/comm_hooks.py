@@ -1,0 +1,277 @@
+"""The DDP communication hook: gradients averaged by libhlqcomm.
+
+    state = HLQState(bits=4)
+    model.register_comm_hook(state, hlq_ddp_comm_hook)
+
+DDP calls the hook during backward, once per bucket, in the same order on all ranks. The hook hands
+the bucket to the state's one thread and returns a future; the thread runs the all-reduces one after
+another while backward goes on. (No `from __future__ import annotations` here: DDP compares the
+hook's annotations with the types themselves.)
+"""
+
+import copy
+import fnmatch
+import logging
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from .. import _C
+from ..errors import HLQError
+from .buckets import Part, Residuals, cut
+from .connect import Transport, connect
+from .stats import HLQStats
+
+_log = logging.getLogger(__name__)
+
+#: Patterns of parameter names (fnmatch), or a function of name and parameter.
+Exempt = Iterable[str] | Callable[[str, Tensor], bool]
+
+
+class HLQState:
+    """What the hook keeps between calls: communicator, error feedback, statistics.
+
+    Making one is collective: all ranks of the group do it, with the same arguments.
+
+    Args:
+        process_group: the ranks to average over; None for all. Give DDP the same.
+        bits: budget on the wire, bits per number, everything counted; 1 … 12. May be changed later,
+            on all ranks alike, by setting the attribute.
+        algorithm: "auto", "twoshot", "oneshot", "modq" or "native".
+        error_feedback: keep what was not sent, and add it to the next gradient.
+        exempt: parameters whose gradients travel in fp32: patterns of names such as "*.bias" (needs
+            named_parameters), or a function of name and parameter. The same on all ranks. None by
+            default: on examples/train_bytes.py, biases, norms or embeddings in fp32 change the
+            loss by less than other seeds do, for 6 to 43 % more bytes.
+        transport: "mpi", "process_group", or "auto": MPI where mpirun started the ranks.
+        named_parameters: model.named_parameters(). Gives residuals lasting names in state_dict();
+            without it they are called "bucket0.1" after their first place, which is the same again
+            for the same model and bucket sizes.
+        lattice, seed, min_bytes, timeout: as for Comm.mpi.
+
+    Attributes:
+        transport: the transport chosen, "mpi" or "process_group".
+    """
+
+    def __init__(
+        self,
+        process_group: dist.ProcessGroup | None = None,
+        bits: float = 4.0,
+        algorithm: str = "auto",
+        error_feedback: bool = True,
+        exempt: Exempt = (),
+        *,
+        transport: Transport = "auto",
+        named_parameters: Iterable[tuple[str, Tensor]] | None = None,
+        lattice: str = "E8",
+        seed: int = 0,
+        min_bytes: int = 65536,
+        timeout: float = 300.0,
+    ) -> None:
+        self.process_group = process_group
+        self.bits = bits
+        self.algorithm = algorithm
+        self.error_feedback = error_feedback
+        self.transport = transport
+        self.exempt = exempt if callable(exempt) else tuple(exempt)
+        self._options = {
+            "lattice": lattice,
+            "seed": seed,
+            "min_bytes": min_bytes,
+            "timeout": timeout,
+        }
+        self._names = {parameter: name for name, parameter in named_parameters or ()}
+        self._check_exempt()
+        self._residuals = Residuals()
+        self._stats = HLQStats()
+        self._restart()
+        self._connect()
+
+    def _restart(self) -> None:
+        """Sets what belongs to this process and is never saved."""
+        self._comm: _C.Comm | None = None
+        self._buckets: dict[int, tuple[list[Tensor], list[Part]]] = {}
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hlqtorch")
+
+    def _connect(self) -> None:
+        """Makes the communicator; collective."""
+        self._comm, self.transport = connect(
+            self.process_group,
+            self.transport,
+            bits=self.bits,
+            algorithm=self.algorithm,
+            **self._options,
+        )
+
+    def close(self) -> None:
+        """Waits for the collectives under way and frees the communicator."""
+        self._thread.shutdown()
+        if self._comm is not None:
+            self._comm.close()
+
+    # Names and exemptions
+
+    def name_parameters(self, named_parameters: Iterable[tuple[str, Tensor]]) -> None:
+        """Names parameters anew: after unpickling, which forgets which tensor had which name."""
+        self._names = {parameter: name for name, parameter in named_parameters}
+
+    def _name_of(self, parameter: Tensor) -> str:
+        return self._names[parameter]
+
+    def _name_unnamed(self, index: int, parameters: list[Tensor]) -> None:
+        for position, parameter in enumerate(parameters):
+            self._names.setdefault(parameter, f"bucket{index}.{position}")
+
+    def _check_exempt(self) -> None:
+        if self.exempt and not callable(self.exempt) and not self._names:
+            raise ValueError(
+                "exempt has patterns of names but there are no names; pass "
+                "named_parameters=model.named_parameters()"
+            )
+
+    def _is_exempt(self, parameter: Tensor) -> bool:
+        name = self._name_of(parameter)
+        if callable(self.exempt):
+            return bool(self.exempt(name, parameter))
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.exempt)
+
+    # One bucket
+
+    def reduce(self, bucket: dist.GradBucket) -> torch.futures.Future[torch.Tensor]:
+        """Averages a bucket over the ranks, in place; called by the hook."""
+        if isinstance(bucket, tuple):
+            raise NotImplementedError(
+                "torch._dynamo.config.optimize_ddp = 'python_reducer' calls the hook with single "
+                "gradients; hlq_ddp_comm_hook works on buckets, so use 'ddp_optimizer'"
+            )
+        if self._comm is None:
+            self._check_exempt()  # unpickled: the constructor, which does this, was not called
+            self._connect()
+        future: torch.futures.Future[torch.Tensor] = torch.futures.Future()
+        # The bucket itself lives only as long as this call.
+        self._thread.submit(
+            self._reduce, bucket.index(), bucket.parameters(), bucket.buffer(), future
+        )
+        return future
+
+    def _reduce(
+        self,
+        index: int,
+        parameters: list[Tensor],
+        buffer: Tensor,
+        future: torch.futures.Future[torch.Tensor],
+    ) -> None:
+        try:
+            with torch.no_grad():
+                for part in self._parts(index, parameters, buffer.numel()):
+                    self._reduce_part(part, buffer)
+            future.set_result(buffer)
+        except HLQError as error:
+            _C.fail(future, error)
+        except Exception as error:
+            try:
+                self._comm.refuse()
+            finally:
+                _C.fail(future, error)
+
+    def _parts(self, index: int, parameters: list[Tensor], numel: int) -> list[Part]:
+        known, parts = self._buckets.get(index, ([], []))
+        same = len(known) == len(parameters) and all(
+            old is new for old, new in zip(known, parameters, strict=True)
+        )
+        if not same:
+            self._name_unnamed(index, parameters)
+            parts = cut(parameters, self._is_exempt, self._residual_of)
+            if sum(part.numel for part in parts) != numel:
+                raise RuntimeError("a bucket of DDP holds more than its parameters' gradients")
+            self._buckets[index] = (parameters, parts)
+        return parts
+
+    def _residual_of(self, parameters: list[Tensor]) -> Tensor | None:
+        return self._residuals.flat(parameters, self._name_of) if self.error_feedback else None
+
+    def _reduce_part(self, part: Part, buffer: Tensor) -> None:
+        packed = part.pack(buffer)
+        call = {"op": "avg", "bits": self.bits, "algorithm": "native" if part.exempt else "auto"}
+        self._comm.all_reduce(packed, packed, residual=part.residual, **call)
+        plan = self._comm.plan(packed.numel(), packed.dtype, **call)
+        self._stats.add(self._comm.stats(), plan)
+        part.unpack(packed, buffer)
+
+    # Statistics, saving
+
+    def stats(self) -> HLQStats:
+        """What the hook did since the start or the last reset_stats(), on this rank; a copy.
+
+        Complete once backward() has returned.
+        """
+        return copy.copy(self._stats)
+
+    def reset_stats(self) -> None:
+        """Sets all statistics to zero."""
+        self._stats = HLQStats()
+
+    def state_dict(self) -> dict[str, object]:
+        """Residuals of this rank by name of parameter, and how many ranks there are.
+
+        Every rank has residuals of its own: save one dictionary per rank.
+        """
+        return {
+            "ranks": self._comm.size if self._comm is not None else None,
+            "residuals": self._residuals.by_name(self._name_of),
+        }
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Takes over what state_dict() of the same rank gave.
+
+        Raises:
+            ValueError: saved by another number of ranks, or for parameters of other sizes.
+        """
+        size = self._comm.size if self._comm is not None else None
+        if None not in (size, state["ranks"]) and size != state["ranks"]:
+            raise ValueError(
+                f"the state was saved by {state['ranks']} ranks, this group has {size}; residuals "
+                "belong to ranks, so start without them"
+            )
+        self._residuals.load(state["residuals"], self._name_of)
+
+    def __getstate__(self) -> dict[str, object]:
+        _log.warning("HLQState: the process group and the communicator are not saved")
+        kept = ("bits", "algorithm", "error_feedback", "exempt", "_options", "_stats")
+        return {name: getattr(self, name) for name in kept} | {
+            "residuals": self._residuals.by_name(self._name_of)
+        }
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        _log.warning("HLQState: using the default process group; connecting at the first bucket")
+        state = dict(state)
+        residuals = state.pop("residuals")
+        self.__dict__.update(state)
+        self.process_group = None
+        self.transport = "auto"
+        self._names = {}
+        self._residuals = Residuals()
+        self._residuals.load(residuals, self._name_of)
+        self._restart()
+
+
+def hlq_ddp_comm_hook(
+    state: HLQState, bucket: dist.GradBucket
+) -> torch.futures.Future[torch.Tensor]:
+    """Averages a bucket of gradients at state.bits bits per number, on the wire.
+
+    Register it with ``model.register_comm_hook(state, hlq_ddp_comm_hook)``. Every rank gets the
+    same bits. NaN and Inf of any rank reach all ranks and never enter the residuals. A failure
+    surfaces in backward() as an HLQError.
+
+    Args:
+        state: the HLQState, one per DDP model.
+        bucket: gradients, float32 or bfloat16 in host memory; overwritten with the average.
+
+    Returns:
+        A future of the bucket's buffer.
+    """
+    return state.reduce(bucket)

@@ -1,0 +1,270 @@
+/*
+ * Runs one line of hlq_perf's table. A timed call starts behind a barrier, on tensors that are in
+ * place; its time is that of the slowest rank. The line's time is the median over calls.
+ */
+#include "perf_run.h"
+
+#include "perf_rivals.h"
+#include "tool.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int perf_bench_prepare(perf_bench *bench, size_t count, char *error)
+{
+    const perf_options *options = bench->options;
+    bench->count = count;
+    bench->loaded = -1;
+    bench->send = malloc(count * sizeof(float));
+    bench->recv = malloc(count * sizeof(float));
+    int failed = bench->send == NULL || bench->recv == NULL;
+    if (!failed && options->check)
+        failed = perf_exact_make(&bench->exact, bench->world, bench->input, count, options->dtype);
+    if (failed) snprintf(error, TOOL_ERROR_BYTES, "no memory for tensors of %zu numbers", count);
+    return perf_world_agree(bench->world, error) ? -1 : 0;
+}
+
+void perf_bench_release(perf_bench *bench)
+{
+    free(bench->send);
+    free(bench->recv);
+    perf_exact_free(&bench->exact);
+    bench->send = bench->recv = NULL;
+}
+
+size_t perf_bench_bytes(const perf_bench *bench, const perf_entry *entry, const hlq_plan_info *plan,
+                        size_t count)
+{
+    int ranks = bench->world->size;
+    size_t bytes = 2 * count * sizeof(float);
+    if (bench->options->check) bytes += perf_exact_bytes(ranks, count);
+    bytes += entry->codec != NULL ? rival_buffer_bytes(entry->codec, ranks, count)
+                                  : (size_t)plan->workspace_bytes;
+    return bytes * (size_t)bench->world->local_ranks;
+}
+
+/* Fills send with this rank's tensor as entry wants it: values of --dtype, stored as its type. */
+static void load_tensor(perf_bench *bench, hlq_dtype dtype)
+{
+    if (bench->loaded == (int)dtype) return;
+    for (size_t at = 0; at < bench->count; at += PERF_CHUNK_ELEMS) {
+        float x[PERF_CHUNK_ELEMS];
+        size_t left = bench->count - at;
+        size_t elems = left < PERF_CHUNK_ELEMS ? left : PERF_CHUNK_ELEMS;
+        perf_input_read(bench->input, bench->world->rank, at, elems, bench->options->dtype, x);
+        if (dtype == HLQ_FLOAT32) memcpy((float *)bench->send + at, x, elems * sizeof *x);
+        for (size_t i = 0; dtype == HLQ_BFLOAT16 && i < elems; i++)
+            ((uint16_t *)bench->send)[at + i] = perf_bfloat16_from_float(x[i]);
+    }
+    bench->loaded = (int)dtype;
+}
+
+/* One entry under way on this rank. */
+typedef struct perf_job {
+    perf_bench *bench;
+    const perf_entry *entry;
+    rival *rival; /* NULL: the library runs */
+    size_t size_bytes;
+    hlq_algorithm resolved;
+    double *seconds;  /* one for each timed call */
+    rival_cost total; /* stages, summed over timed calls; bytes of the last */
+    hlq_stats stats;  /* of the last call */
+} perf_job;
+
+/* What a rank tells the others when it is done. */
+typedef struct perf_notes {
+    double encode, exchange, reduce, decode, vnmse_estimate;
+    uint64_t bytes_sent, control_bytes, overloads, retries, nonfinite_blocks;
+} perf_notes;
+
+static int call_library(perf_job *job, const void *send, char *error)
+{
+    perf_bench *bench = job->bench;
+    hlq_call call = HLQ_CALL_INIT;
+    call.algorithm = job->entry->algorithm;
+    call.bits = job->entry->bits;
+    hlq_status status = hlq_all_reduce(bench->comm, send, bench->recv, bench->count,
+                                       job->entry->dtype, HLQ_SUM, &call, NULL);
+    if (status == HLQ_OK) return 0;
+    snprintf(error, TOOL_ERROR_BYTES, "hlq_all_reduce: %s (%s)", hlq_comm_last_error(bench->comm),
+             hlq_status_string(status));
+    return -1;
+}
+
+static void read_stats(perf_job *job, int timed)
+{
+    job->stats.struct_bytes = sizeof job->stats;
+    if (hlq_comm_stats(job->bench->comm, &job->stats) != HLQ_OK)
+        perf_world_die(job->bench->world, "the library has no statistics of the call");
+    job->resolved = job->stats.algorithm;
+    if (!timed) return;
+    job->total.encode += job->stats.seconds_encode;
+    job->total.exchange += job->stats.seconds_exchange;
+    job->total.reduce += job->stats.seconds_reduce;
+    job->total.decode += job->stats.seconds_decode;
+    job->total.bytes_sent = job->stats.bytes_sent;
+}
+
+static void call_rival(perf_job *job, const void *send, int timed)
+{
+    char error[HLQ_ERROR_BYTES] = "";
+    rival_cost cost;
+    if (rival_all_reduce(job->rival, send, job->bench->recv, PERF_TIMEOUT_S, &cost, error) !=
+        HLQ_OK)
+        perf_world_die(job->bench->world, error);
+    if (!timed) return;
+    job->total.encode += cost.encode;
+    job->total.exchange += cost.exchange;
+    job->total.reduce += cost.reduce;
+    job->total.decode += cost.decode;
+    job->total.bytes_sent = cost.bytes_sent;
+}
+
+/* One call; i counts from 0 through the timed ones and is negative during warm-up. */
+static int call_once(perf_job *job, int i, char *error)
+{
+    perf_bench *bench = job->bench;
+    const void *send = bench->send;
+    if (bench->options->in_place) {
+        memcpy(bench->recv, bench->send, job->size_bytes);
+        send = bench->recv;
+    }
+    perf_world_barrier(bench->world);
+    double begin = tool_seconds();
+    if (job->rival != NULL) call_rival(job, send, i >= 0);
+    else if (call_library(job, send, error) != 0) return -1;
+    double seconds = tool_seconds() - begin;
+    if (i >= 0) job->seconds[i] = seconds;
+    if (job->rival == NULL) read_stats(job, i >= 0);
+    return 0;
+}
+
+/* The times of calls become those of the slowest rank, then the row's. */
+static void fill_times(perf_job *job, perf_row *row)
+{
+    perf_world *world = job->bench->world;
+    size_t calls = (size_t)job->bench->options->iterations;
+    double *all = malloc((size_t)world->size * calls * sizeof *all);
+    if (all == NULL) perf_world_die(world, "no memory for the times of all ranks");
+    perf_world_gather(world, job->seconds, calls * sizeof *all, all);
+    for (size_t at = 0; at < (size_t)world->size * calls; at++)
+        job->seconds[at % calls] = fmax(job->seconds[at % calls], all[at]);
+    free(all);
+    row->time_min_s = tool_quantile(job->seconds, calls, 0.0);
+    row->time_s = tool_quantile(job->seconds, calls, 0.5);
+    row->time_p99_s = tool_quantile(job->seconds, calls, 0.99);
+    row->time_max_s = tool_quantile(job->seconds, calls, 1.0);
+}
+
+static uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
+static perf_notes write_notes(const perf_job *job)
+{
+    double calls = (double)job->bench->options->iterations;
+    const hlq_stats *stats = &job->stats;
+    return (perf_notes){
+        .encode = job->total.encode / calls,
+        .exchange = job->total.exchange / calls,
+        .reduce = job->total.reduce / calls,
+        .decode = job->total.decode / calls,
+        .vnmse_estimate = job->rival != NULL ? (double)NAN : stats->vnmse_estimate,
+        .bytes_sent = job->total.bytes_sent,
+        .control_bytes = stats->control_bytes,
+        .overloads = stats->overloads,
+        .retries = stats->retries,
+        .nonfinite_blocks = stats->nonfinite_blocks,
+    };
+}
+
+/* What all ranks noted becomes the row's. */
+static void fill_costs(const perf_job *job, perf_row *row)
+{
+    perf_world *world = job->bench->world;
+    perf_notes mine = write_notes(job);
+    perf_notes *all = malloc((size_t)world->size * sizeof *all);
+    if (all == NULL) perf_world_die(world, "no memory for the notes of all ranks");
+    perf_world_gather(world, &mine, sizeof mine, all);
+    double share = 1.0 / (double)world->size;
+    for (int rank = 0; rank < world->size; rank++) {
+        const perf_notes *notes = &all[rank];
+        row->encode_s += notes->encode * share;
+        row->exchange_s += notes->exchange * share;
+        row->reduce_s += notes->reduce * share;
+        row->decode_s += notes->decode * share;
+        row->wire_bytes = larger(row->wire_bytes, notes->bytes_sent);
+        row->control_bytes = larger(row->control_bytes, notes->control_bytes);
+        row->overloads += notes->overloads;
+        row->retries = larger(row->retries, notes->retries);
+        row->nonfinite_blocks = larger(row->nonfinite_blocks, notes->nonfinite_blocks);
+    }
+    row->vnmse_estimate = all[0].vnmse_estimate;
+    free(all);
+}
+
+/* Smaller tensors may exceed the budget by their headers (hlq_options.bits). */
+enum { SMALLEST_BUDGETED = 16384 };
+
+/* What follows from time, bytes and ranks: the bandwidths, bits per element, the budget. */
+static void fill_rates(const perf_job *job, perf_row *row)
+{
+    double n = (double)job->bench->world->size;
+    double factor = 2.0 * (n - 1.0) / n; /* of an all-reduce: what a ring sends per byte */
+    double elems = factor * (double)row->count;
+    size_t plain_bytes = row->count * hlq_dtype_bytes(job->bench->options->dtype);
+    row->algbw = (double)row->size_bytes / row->time_s * 1e-9;
+    row->busbw = row->algbw * factor;
+    row->effbw = (double)plain_bytes * factor / row->time_s * 1e-9;
+    row->bits_per_elem = elems > 0.0 ? 8.0 * (double)row->wire_bytes / elems : 0.0;
+    int budgeted = job->rival == NULL && row->count >= SMALLEST_BUDGETED &&
+                   (job->resolved == HLQ_ALG_TWOSHOT || job->resolved == HLQ_ALG_ONESHOT);
+    row->over_budget = budgeted && 8.0 * (double)row->wire_bytes > elems * row->bits;
+}
+
+static int run_job(perf_job *job, perf_row *row, char *error)
+{
+    perf_bench *bench = job->bench;
+    const perf_entry *entry = job->entry;
+    for (int i = -bench->options->warmup; i < bench->options->iterations; i++) {
+        if (call_once(job, i, error) != 0) return -1;
+    }
+    const char *algorithm = hlq_algorithm_name(job->resolved);
+    *row = (perf_row){
+        .name = entry->name != NULL ? entry->name : algorithm,
+        .asked = entry->name != NULL ? entry->name : hlq_algorithm_name(entry->algorithm),
+        .bits = entry->bits,
+        .dtype = entry->dtype,
+        .count = bench->count,
+        .size_bytes = job->size_bytes,
+        .checked = bench->options->check,
+    };
+    fill_times(job, row);
+    fill_costs(job, row);
+    fill_rates(job, row);
+    if (row->checked)
+        perf_check(bench->world, &bench->exact, bench->recv, entry->dtype, &row->errors);
+    return 0;
+}
+
+int perf_bench_run(perf_bench *bench, const perf_entry *entry, perf_row *row, char *error)
+{
+    perf_job job = {
+        .bench = bench,
+        .entry = entry,
+        .size_bytes = bench->count * hlq_dtype_bytes(entry->dtype),
+        .seconds = calloc((size_t)bench->options->iterations, sizeof *job.seconds),
+    };
+    if (entry->codec != NULL)
+        job.rival = rival_create(entry->codec, &bench->world->wire, bench->count);
+    if (job.seconds == NULL || (entry->codec != NULL && job.rival == NULL))
+        snprintf(error, TOOL_ERROR_BYTES, "no memory to run %zu numbers", bench->count);
+    int failed = perf_world_agree(bench->world, error);
+    if (!failed) {
+        load_tensor(bench, entry->dtype);
+        failed = run_job(&job, row, error);
+    }
+    rival_destroy(job.rival);
+    free(job.seconds);
+    return failed ? -1 : 0;
+}

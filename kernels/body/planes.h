@@ -1,0 +1,37 @@
+/*
+ * Bit planes: word 8j+r of a block holds bit j of row r over its 32 lanes. Codes are added modulo
+ * 2^bits on the planes themselves: a ripple carry of whole words, no unpacking.
+ */
+#ifndef HLQ_BODY_PLANES_H
+#define HLQ_BODY_PLANES_H
+
+#include <stdint.h>
+
+HLQ_BODY void planes_store(const I z[HLQ_ROWS], int bits, uint32_t *planes)
+{
+    for (int j = 0; j < bits; j++) {
+        for (int r = 0; r < HLQ_ROWS; r++) planes[8 * j + r] = i_plane(z[r], j);
+    }
+}
+
+HLQ_BODY void planes_load(const uint32_t *planes, int bits, I z[HLQ_ROWS])
+{
+    for (int r = 0; r < HLQ_ROWS; r++) z[r] = i_set(0);
+    for (int j = 0; j < bits; j++) {
+        for (int r = 0; r < HLQ_ROWS; r++) z[r] = i_set_plane(z[r], planes[8 * j + r], j);
+    }
+}
+
+HLQ_BODY void planes_ripple(uint32_t *restrict acc, const uint32_t *restrict in, int bits)
+{
+    uint32_t carry[HLQ_ROWS] = {0};
+    for (int j = 0; j < bits; j++, acc += 8, in += 8) {
+        for (int r = 0; r < HLQ_ROWS; r++) {
+            uint32_t a = acc[r], b = in[r], half = a ^ b;
+            acc[r] = half ^ carry[r];
+            carry[r] = (a & b) | (half & carry[r]);
+        }
+    }
+}
+
+#endif

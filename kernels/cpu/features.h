@@ -1,0 +1,17 @@
+/*
+ * What this processor can run, as bits of a mask. Each bit stands for everything a variant needs,
+ * the operating system's support for its registers included.
+ */
+#ifndef HLQ_CPU_FEATURES_H
+#define HLQ_CPU_FEATURES_H
+
+#include <stdint.h>
+
+enum {
+    HLQ_CPU_AVX2 = 1 << 0,
+    HLQ_CPU_AVX512 = 1 << 1, /* F, BW, DQ, VL */
+};
+
+uint32_t hlq_cpu_features(void);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * Ranks compare what they were called with before anything depends on it. Each rank sends its terms
+ * to all; then every rank knows, and says in the same words, who disagrees or cannot take part. So
+ * a wrong argument on one rank is an error on all, not a hang.
+ */
+#ifndef HLQ_COLLECTIVE_AGREE_H
+#define HLQ_COLLECTIVE_AGREE_H
+
+#include <hlqcomm/hlqcomm.h>
+
+/* Things that must be equal on all ranks. */
+typedef enum hlq_term {
+    HLQ_TERM_FUNCTION, /* hlq_function */
+    HLQ_TERM_CALL,     /* number of the collective on its communicator */
+    HLQ_TERM_COUNT,
+    HLQ_TERM_DTYPE,
+    HLQ_TERM_OP,
+    HLQ_TERM_ALGORITHM,
+    HLQ_TERM_BITS, /* as the bits of a double */
+    HLQ_TERM_LATTICE,
+    HLQ_TERM_SEED,
+    HLQ_TERM_MIN_BYTES,
+    HLQ_TERMS,
+} hlq_term;
+
+typedef enum hlq_function {
+    HLQ_FUNCTION_CREATE,
+    HLQ_FUNCTION_ALL_REDUCE,
+} hlq_function;
+
+typedef struct hlq_terms {
+    uint32_t wire_version;
+    int32_t status; /* HLQ_OK, or why this rank cannot take part */
+    uint64_t value[HLQ_TERMS];
+    char sentence[104];
+} hlq_terms;
+
+uint64_t hlq_term_from_double(double x);
+
+/*
+ * Exchanges mine with all ranks. Returns HLQ_OK if all can take part and agree. Otherwise the own
+ * status, or HLQ_E_REMOTE if others cannot, or HLQ_E_MISMATCH; the sentence is the communicator's
+ * last error.
+ */
+hlq_status hlq_agree(hlq_comm *comm, const hlq_terms *mine);
+
+#endif

@@ -1,0 +1,143 @@
+/*
+ * Life of a communicator: creation, which all ranks agree on, and destruction.
+ */
+#include "comm.h"
+#include "agree.h"
+
+#include <transport/transport_internal.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Thread_local char create_error[HLQ_ERROR_BYTES];
+
+hlq_status hlq_create_failed(hlq_status status, const char *sentence)
+{
+    const char *text = sentence && *sentence ? sentence : hlq_status_string(status);
+    snprintf(create_error, sizeof create_error, "%s", text);
+    return status;
+}
+
+const char *hlq_create_error(void) { return create_error; }
+
+const char *hlq_comm_last_error(const hlq_comm *comm) { return comm ? comm->error : ""; }
+int hlq_comm_rank(const hlq_comm *comm) { return comm ? comm->rank : -1; }
+int hlq_comm_size(const hlq_comm *comm) { return comm ? comm->size : -1; }
+const char *hlq_kernel_variant(void)
+{
+    const hlq_kernels *kernels = hlq_kernels_get();
+    return kernels ? kernels->name : NULL;
+}
+
+static const char *options_fault(const hlq_options *o)
+{
+    if (o->struct_bytes != sizeof *o) return "options.struct_bytes is not sizeof(hlq_options)";
+    if (!hlq_lattice_name(o->lattice)) return "options.lattice does not exist";
+    if (!hlq_algorithm_name(o->algorithm)) return "options.algorithm does not exist";
+    if (!(o->bits >= 1 && o->bits <= HLQ_BITS_MAX)) return "options.bits is not in 1 … 12";
+    if (!(o->timeout_s > 0)) return "options.timeout_s is not positive";
+    return NULL;
+}
+
+/* What is wrong with this rank's options or surroundings goes into the terms, for all to know. */
+static hlq_terms creation_terms(const hlq_options *o, const char *fault)
+{
+    hlq_terms terms = {.wire_version = HLQ_WIRE_VERSION, .status = HLQ_OK};
+    if (fault) {
+        terms.status = HLQ_E_INVALID;
+        snprintf(terms.sentence, sizeof terms.sentence, "%s", fault);
+    } else if (!hlq_kernels_get()) {
+        const char *wanted = getenv("HLQ_KERNELS");
+        terms.status = HLQ_E_ISA;
+        snprintf(terms.sentence, sizeof terms.sentence,
+                 "HLQ_KERNELS=%.40s names no variant that this processor can run",
+                 wanted ? wanted : "");
+    }
+    terms.value[HLQ_TERM_FUNCTION] = HLQ_FUNCTION_CREATE;
+    terms.value[HLQ_TERM_LATTICE] = (uint64_t)o->lattice;
+    terms.value[HLQ_TERM_ALGORITHM] = (uint64_t)o->algorithm;
+    terms.value[HLQ_TERM_BITS] = hlq_term_from_double(o->bits);
+    terms.value[HLQ_TERM_SEED] = o->seed;
+    terms.value[HLQ_TERM_MIN_BYTES] = o->min_bytes;
+    return terms;
+}
+
+static hlq_status allocate(const hlq_transport *transport, hlq_comm **comm)
+{
+    size_t n = (size_t)transport->size;
+    hlq_comm *c = calloc(1, sizeof *c);
+    if (!c) return HLQ_E_NOMEM;
+    c->transport = *transport;
+    c->rank = transport->rank;
+    c->size = transport->size;
+    c->out = calloc(n, sizeof *c->out);
+    c->in = calloc(n, sizeof *c->in);
+    c->terms = calloc(n, sizeof *c->terms);
+    *comm = c;
+    return c->out && c->in && c->terms ? HLQ_OK : HLQ_E_NOMEM;
+}
+
+static int transport_is_complete(const hlq_transport *t)
+{
+    return t->struct_bytes == sizeof *t && t->start && t->wait && t->size >= 1 && t->rank >= 0 &&
+           t->rank < t->size;
+}
+
+hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_options *options,
+                                     hlq_comm **comm)
+{
+    static const hlq_options defaults = HLQ_OPTIONS_INIT;
+    if (!transport) return hlq_create_failed(HLQ_E_INVALID, "transport is NULL");
+    if (comm) *comm = NULL;
+    if (!transport_is_complete(transport)) {
+        if (transport->struct_bytes == sizeof *transport && transport->destroy) {
+            transport->destroy(transport->self);
+        }
+        return hlq_create_failed(HLQ_E_INVALID, "the transport table is incomplete");
+    }
+    hlq_comm *c = NULL;
+    hlq_status status = allocate(transport, &c);
+    if (status != HLQ_OK) {
+        if (c) hlq_comm_destroy(c);
+        else if (transport->destroy) transport->destroy(transport->self);
+        return hlq_create_failed(status, NULL);
+    }
+    const char *fault = options ? options_fault(options) : NULL;
+    if (!comm) fault = "comm is NULL";
+    c->options = options && !fault ? *options : defaults;
+    hlq_terms terms = creation_terms(&c->options, fault);
+    c->kernels = hlq_kernels_get();
+    status = hlq_agree(c, &terms);
+    if (status != HLQ_OK) {
+        hlq_create_failed(status, c->error);
+        hlq_comm_destroy(c);
+        return status;
+    }
+    memset(&c->stats, 0, sizeof c->stats);
+    *comm = c;
+    return HLQ_OK;
+}
+
+hlq_status hlq_comm_create_threads(hlq_thread_group *group, int rank, const hlq_options *options,
+                                   hlq_comm **comm)
+{
+    char error[HLQ_ERROR_BYTES] = "";
+    hlq_transport transport;
+    if (comm) *comm = NULL;
+    hlq_status status = hlq_transport_threads(group, rank, &transport, error);
+    if (status != HLQ_OK) return hlq_create_failed(status, error);
+    return hlq_comm_create_callbacks(&transport, options, comm);
+}
+
+void hlq_comm_destroy(hlq_comm *comm)
+{
+    if (!comm) return;
+    if (comm->transport.destroy) comm->transport.destroy(comm->transport.self);
+    hlq_arena_free(&comm->arena);
+    free(comm->out);
+    free(comm->in);
+    free(comm->terms);
+    free(comm);
+}

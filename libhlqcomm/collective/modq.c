@@ -1,0 +1,291 @@
+/*
+ * modq: sums are made on the codes, modulo 2^bits per number, without decoding. Integer addition is
+ * exact and associative, so the result has the same bits for any order of ranks and hops.
+ *
+ *   agree    on one exponent per block (modq_agree.c); the plan follows from it and does not travel
+ *   code     every part; all-to-all to the owners, who add planes
+ *   check    A sum must lie inside 2^bits times the Voronoi cell, or it wraps. With every block
+ *            goes Σ weight × coordinate of its unreduced point modulo 2^32, which adds up like the
+ *            points; the decoded sum must have the same. A wrap changes coordinates by multiples of
+ *            2^bits, so 32 - bits bits of the check speak.
+ *   extend   Blocks that fail get more planes of the same codes, until the sum fits
+ *            (modq_extend.c).
+ *            A first width that most sums fit is enough, then; precision is not paid for outliers.
+ *   gather   the sums, to everybody.
+ *
+ *     rank 0 ─┐ planes            owner: add, check ──▶ failed? ──▶ more planes of those ─┐
+ *     rank 1 ─┼─────────────▶              ▲                                              │
+ *     rank 2 ─┘                            └──────────────────────────────────────────────┘
+ *                                  all fit: sums to everybody
+ *
+ * Bytes per rank: as twoshot, plus 32 bytes per further plane of a failed block; a share of the
+ * budget is kept back for these.
+ */
+#include "modq.h"
+#include "elements.h"
+
+#include <transport/transport_internal.h>
+
+#include <math.h>
+#include <string.h>
+
+/* One block in this many is expected to need a further plane. */
+enum { FAILING_ONE_IN = 8 };
+
+/*
+ * Planes beyond the first that let any sum fit. A sum's norm is at most 33 Σ rms (32 for a vector
+ * with all energy of its block, and some for the exponent's rounding), plus 1 per contribution for
+ * rounding to the lattice, in units of the scale; it must stay below 2^bits, for bits ≥ 2.
+ */
+static int most_extra(int n)
+{
+    double beyond_agreed = fmax(1, sqrt(n) / 2);
+    for (int extra = 1; extra <= HLQ_BITS_MAX - 2; extra++) {
+        double width = 3.6 * exp2(HLQ_MODQ_SPREAD / 8.0 + extra);
+        double left = (1 - 33 * beyond_agreed / width) * exp2(2 + extra);
+        if (left > n) return extra;
+    }
+    return -1;
+}
+
+/* Bytes for check words and first planes of a part. */
+static size_t part_budget(const hlq_reduction *r, const hlq_place *place)
+{
+    size_t blocks = place->blocks;
+    double spent = (double)hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks) +
+                   (double)hlq_segment_overhead(HLQ_FORM_MODULAR, blocks) +
+                   (double)hlq_segment_overhead(HLQ_FORM_FAILED, blocks) +
+                   (double)(blocks * HLQ_PLANE_BYTES / FAILING_ONE_IN);
+    double left = hlq_part_budget(r) - spent;
+    size_t least = blocks * (4 + (size_t)hlq_least_bits(r) * HLQ_PLANE_BYTES);
+    if (!hlq_least_bits(r)) least = 0;
+    return left > (double)least ? (size_t)left : least;
+}
+
+/* Longest message of a part: exponents, or as many planes as the budget or 12 bits allow. */
+static size_t longest_message_of(const hlq_reduction *r, const hlq_place *place)
+{
+    size_t most = place->blocks * (4 + HLQ_BITS_MAX * HLQ_PLANE_BYTES);
+    size_t budget = part_budget(r, place);
+    size_t planes =
+        hlq_segment_overhead(HLQ_FORM_MODULAR, place->blocks) + (budget < most ? budget : most);
+    size_t exponents = hlq_segment_overhead(HLQ_FORM_EXPONENTS, place->blocks);
+    return planes > exponents ? planes : exponents;
+}
+
+/* Of any part. They differ by a block at most, and one less leaves more for planes. */
+static size_t longest_message(const hlq_reduction *r)
+{
+    int n = r->comm->size;
+    hlq_place first = hlq_place_part(r->count, r->comm->options.seed, 0, n);
+    hlq_place last = hlq_place_part(r->count, r->comm->options.seed, n - 1, n);
+    size_t a = longest_message_of(r, &first), b = longest_message_of(r, &last);
+    return a > b ? a : b;
+}
+
+static modq_space lay_out(const hlq_reduction *r, hlq_arena *arena)
+{
+    int n = r->comm->size;
+    hlq_place largest = hlq_place_part(r->count, r->comm->options.seed, 0, n);
+    size_t message = longest_message(r);
+    modq_space s = {
+        .source = hlq_source_of(r),
+        .work = r->residual ? hlq_arena_take(arena, r->count * sizeof *s.work) : NULL,
+        .exponent = hlq_arena_take(arena, largest.blocks * sizeof *s.exponent),
+        .sum = hlq_arena_take(arena, message),
+        .part = hlq_arena_take(arena, (size_t)n * sizeof *s.part),
+        .most_extra = most_extra(n),
+    };
+    for (int p = 0; p < n; p++) {
+        modq_part part = {
+            .out = hlq_arena_take(arena, message),
+            .in = hlq_arena_take(arena, message),
+            .code = hlq_arena_take(arena, largest.blocks),
+            .bits = hlq_arena_take(arena, largest.blocks),
+            .failed = hlq_arena_take(arena, hlq_segment_overhead(HLQ_FORM_FAILED, largest.blocks)),
+            .frame = {.lattice = r->comm->options.lattice,
+                      .place = hlq_place_part(r->count, r->comm->options.seed, p, n),
+                      .call = r->comm->call},
+        };
+        if (arena->base) s.part[p] = part;
+    }
+    return s;
+}
+
+static size_t workspace_bytes(const hlq_reduction *r)
+{
+    hlq_arena counting = {NULL, 0, 0};
+    lay_out(r, &counting);
+    return counting.used;
+}
+
+static uint64_t wire_bytes(const hlq_reduction *r)
+{
+    int n = r->comm->size;
+    uint64_t bytes = 0;
+    for (int p = 0; p < n; p++) {
+        hlq_place place = hlq_place_part(r->count, r->comm->options.seed, p, n);
+        if (!place.blocks) continue;
+        uint64_t one = hlq_segment_overhead(HLQ_FORM_EXPONENTS, place.blocks) +
+                       hlq_segment_overhead(HLQ_FORM_MODULAR, place.blocks) +
+                       part_budget(r, &place);
+        uint64_t answer = one + hlq_segment_overhead(HLQ_FORM_FAILED, place.blocks);
+        bytes += p == r->comm->rank ? (uint64_t)(n - 1) * answer : one;
+    }
+    return bytes;
+}
+
+/*
+ * The tensor as it is coded. A residual is added once, into a copy, since blocks may be coded
+ * again; it is emptied and will take up what encoding leaves over.
+ */
+static void prepare_source(const hlq_reduction *r, modq_space *s)
+{
+    if (!r->residual) return;
+    memcpy(s->work, r->residual, r->count * sizeof *s->work);
+    memset(r->residual, 0, r->count * sizeof *r->residual);
+    hlq_elements_add(s->work, r->send, r->dtype, r->count);
+    s->source = (hlq_source){.data = s->work, .dtype = HLQ_FLOAT32, .elems = r->count};
+}
+
+static void plan_parts(const hlq_reduction *r, modq_space *s)
+{
+    for (int p = 0; p < r->comm->size; p++) {
+        modq_part *part = &s->part[p];
+        hlq_place *place = &part->frame.place;
+        part->plan = hlq_plan_bits(part->code, place->blocks, HLQ_BITS_MAX, 4,
+                                   part_budget(r, place), part->bits);
+        part->frame.form = HLQ_FORM_MODULAR;
+        part->frame.spread = HLQ_MODQ_SPREAD;
+        part->frame.bytes = place->blocks
+                                ? hlq_segment_overhead(HLQ_FORM_MODULAR, place->blocks) +
+                                      4 * part->plan.coded + part->plan.planes * HLQ_PLANE_BYTES
+                                : 0;
+    }
+}
+
+static void encode_parts(const hlq_reduction *r, modq_space *s)
+{
+    hlq_comm *comm = r->comm;
+    double begin = hlq_now();
+    for (int p = 0; p < comm->size; p++) {
+        modq_part *part = &s->part[p];
+        if (!part->frame.bytes) continue;
+        hlq_run run = hlq_segment_begin(&part->frame, part->base, part->out);
+        hlq_modq_complete_run(part, part->out, &run);
+        hlq_source source = s->source;
+        source.residual = r->residual;
+        comm->kernels->encode(&run, &source);
+    }
+    comm->stats.seconds_encode += hlq_now() - begin;
+}
+
+/* The owner adds everybody's codes of its part, and decodes the sums that pass the check. */
+static hlq_status add_own_part(const hlq_reduction *r, modq_space *s)
+{
+    hlq_comm *comm = r->comm;
+    modq_part *own = &s->part[comm->rank];
+    size_t blocks = own->frame.place.blocks;
+    if (!blocks) return HLQ_OK;
+    double begin = hlq_now();
+    hlq_run sum, more;
+    memcpy(s->sum, own->out, own->frame.bytes);
+    HLQ_TRY(hlq_modq_from(comm, comm->rank, &own->frame, s->sum, &sum));
+    hlq_modq_complete_run(own, s->sum, &sum);
+    for (int p = 0; p < comm->size; p++) {
+        if (p == comm->rank) continue;
+        HLQ_TRY(hlq_modq_from(comm, p, &own->frame, s->part[p].in, &more));
+        hlq_modq_complete_run(own, s->part[p].in, &more);
+        comm->kernels->planes_add(&sum, &more);
+    }
+    uint8_t *failed = own->failed + HLQ_HEADER_BYTES;
+    memset(failed, 0, (blocks + 7) / 8);
+    comm->kernels->decode(&sum, hlq_output_factor(r), r->dtype, r->recv, r->count, failed);
+    comm->stats.seconds_reduce += hlq_now() - begin;
+    return HLQ_OK;
+}
+
+/* Checks have done their work and stay behind: planes move up in their place. */
+static void drop_checks(const hlq_reduction *r, modq_space *s)
+{
+    for (int p = 0; p < r->comm->size; p++) {
+        modq_part *part = &s->part[p];
+        if (!part->frame.bytes) continue;
+        size_t planes = part->plan.planes * HLQ_PLANE_BYTES;
+        part->frame.form = HLQ_FORM_SUMS;
+        part->frame.bytes = HLQ_HEADER_BYTES + planes;
+        if (p != r->comm->rank) continue;
+        hlq_segment_begin(&part->frame, part->base, s->sum);
+        memmove(s->sum + HLQ_HEADER_BYTES, s->sum + HLQ_HEADER_BYTES + 4 * part->plan.coded,
+                planes);
+    }
+}
+
+/* Energy of the sum, from the own part: a fair sample. */
+static double result_energy(const hlq_reduction *r, modq_space *s)
+{
+    hlq_source result = {.data = r->recv, .dtype = r->dtype, .elems = r->count};
+    const hlq_place *own = &s->part[r->comm->rank].frame.place;
+    double factor = hlq_output_factor(r);
+    r->comm->kernels->exponents(own, &result, s->exponent);
+    double energy = hlq_energy_of_exponents(s->exponent, own->blocks) / (factor * factor);
+    return own->blocks ? energy * (double)hlq_block_count(r->count) / (double)own->blocks : 0;
+}
+
+static hlq_status decode_others(const hlq_reduction *r, modq_space *s, hlq_code_stats *stats)
+{
+    hlq_comm *comm = r->comm;
+    double begin = hlq_now();
+    for (int p = 0; p < comm->size; p++) {
+        modq_part *part = &s->part[p];
+        if (!part->frame.bytes) continue;
+        uint8_t *segment = hlq_modq_gathered(r, s, p);
+        hlq_run run;
+        HLQ_TRY(hlq_modq_from(comm, p, &part->frame, segment, &run));
+        hlq_modq_complete_run(part, segment, &run);
+        hlq_code_stats_add(stats, &run);
+        comm->stats.nonfinite_blocks += hlq_run_nonfinite(&run);
+        if (p != comm->rank) { /* the own part's are decoded since they were checked */
+            comm->kernels->decode(&run, hlq_output_factor(r), r->dtype, r->recv, r->count, NULL);
+        }
+        hlq_modq_decode_extended(r, s, p, &run, stats);
+    }
+    comm->stats.seconds_decode += hlq_now() - begin;
+    return HLQ_OK;
+}
+
+static hlq_status run_rounds(const hlq_reduction *r, modq_space *s)
+{
+    hlq_comm *comm = r->comm;
+    hlq_code_stats result = {0};
+    prepare_source(r, s);
+    HLQ_TRY(hlq_modq_agree(r, s));
+    plan_parts(r, s);
+    encode_parts(r, s);
+    HLQ_TRY(hlq_modq_exchange_parts(r, s));
+    HLQ_TRY(hlq_modq_extend(r, s, add_own_part(r, s)));
+    drop_checks(r, s);
+    HLQ_TRY(hlq_modq_gather_parts(r, s));
+    HLQ_TRY(hlq_modq_gather_extended(r, s));
+    HLQ_TRY(decode_others(r, s, &result));
+    comm->stats.largest_scale = result.largest_scale;
+    double energy = result_energy(r, s);
+    if (energy > 0) comm->stats.vnmse_estimate = comm->size * result.error / energy;
+    return HLQ_OK;
+}
+
+static hlq_status run(const hlq_reduction *r)
+{
+    hlq_comm *comm = r->comm;
+    hlq_arena arena = comm->arena;
+    modq_space s = lay_out(r, &arena);
+    if (s.most_extra < 0 || comm->size > HLQ_MODQ_RANKS_MAX) {
+        return hlq_fail(comm, HLQ_E_UNSUPPORTED, "modq works for at most %d ranks, not %d",
+                        HLQ_MODQ_RANKS_MAX, comm->size);
+    }
+    hlq_status status = run_rounds(r, &s);
+    hlq_arena_free(&s.longs);
+    return status;
+}
+
+const hlq_algorithm_entry hlq_modq = {wire_bytes, workspace_bytes, run};

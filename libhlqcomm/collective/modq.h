@@ -1,0 +1,89 @@
+/*
+ * The parts of modq: agreement on exponents (modq_agree.c), more planes for sums that did not fit
+ * (modq_extend.c), messages (modq_messages.c). modq.c tells the story.
+ */
+#ifndef HLQ_COLLECTIVE_MODQ_H
+#define HLQ_COLLECTIVE_MODQ_H
+
+#include "all_reduce.h"
+
+#include <wire/plan.h>
+
+/* Most ranks modq works for: codes of more would not leave enough planes for their sum. */
+enum { HLQ_MODQ_RANKS_MAX = 256 };
+
+/* Width of first codes: for E8, 4 × 2^(-3/8) = 3.1 times the agreed size of the sum, see
+   modq_agree.c. */
+enum { HLQ_MODQ_SPREAD = -3 };
+
+/*
+ * Blocks of a part whose first sum did not fit, in the order of the part. Their codes are held with
+ * all planes they may need; block i's plane j is at planes[offset[i] + 8 j].
+ */
+typedef struct modq_long {
+    size_t blocks, words;
+    uint64_t *position; /* in the tensor */
+    size_t *index;      /* in the part */
+    size_t *offset;
+    uint8_t *code, *bits; /* bits: planes as first planned */
+    uint8_t *extra;       /* further planes that made the sum fit; 0 while it does not */
+    uint32_t *side;       /* check words of this rank's codes */
+    uint32_t *planes;     /* this rank's codes; later, another owner's sums */
+    uint8_t *out, *in;    /* messages: to the owner; from rank p, or p's answer */
+} modq_long;
+
+/* The blocks one rank owns, and what travels for them. */
+typedef struct modq_part {
+    hlq_frame frame;
+    hlq_plan plan;
+    int base;          /* one for all parts */
+    uint8_t *out, *in; /* this rank's message to the owner; the message from rank p */
+    uint8_t *code, *bits;
+    uint8_t *failed; /* a whole FAILED segment */
+    modq_long more;
+} modq_part;
+
+typedef struct modq_space {
+    hlq_source source;   /* the tensor, residual included, never changed */
+    float *work;         /* the tensor plus residual, if there is one */
+    int16_t *exponent;   /* blocks of a part */
+    uint8_t *sum;        /* the own part's sum, as it is sent */
+    modq_part *part;     /* one per rank */
+    int most_extra;      /* further planes with which any sum fits */
+    hlq_arena longs;     /* what modq_extend.c needs, if anything */
+    uint32_t **received; /* per rank: its long codes of the own part; the own entry is their sum */
+    uint32_t **checks;   /* per rank: check words of the same */
+    uint32_t *trial_side, *trial_planes; /* a compact run being tried or decoded */
+    uint64_t *trial_position;
+    uint8_t *trial_code, *trial_bits, *trial_failed;
+} modq_space;
+
+/* Opens a segment from rank p, or fails in the communicator's words. */
+hlq_status hlq_modq_from(hlq_comm *comm, int p, const hlq_frame *frame, uint8_t *segment,
+                         hlq_run *run);
+
+/* This rank's part[p].out to every owner p, and theirs for the own part to part[p].in. */
+hlq_status hlq_modq_exchange_parts(const hlq_reduction *r, modq_space *s);
+/* s->sum to everybody; rank p's is then at hlq_modq_gathered(p). */
+hlq_status hlq_modq_gather_parts(const hlq_reduction *r, modq_space *s);
+uint8_t *hlq_modq_gathered(const hlq_reduction *r, modq_space *s, int p);
+
+/* Points a run's arrays to the part's code and bits and into segment. */
+void hlq_modq_complete_run(const modq_part *part, uint8_t *segment, hlq_run *run);
+
+/* Exponents of all parts, agreed: what size the sum is expected to have. Sets code and base. */
+hlq_status hlq_modq_agree(const hlq_reduction *r, modq_space *s);
+
+/*
+ * Tells everybody which sums of the own part failed (or, if status is not HLQ_OK, that they could
+ * not be made), and sends further planes until all sums fit. The own part's sums go to recv.
+ */
+hlq_status hlq_modq_extend(const hlq_reduction *r, modq_space *s, hlq_status status);
+
+/* The further planes of all sums to everybody; those of part p, whose first planes are in main, are
+   decoded to recv, unless they are the own. Their scales go to stats. */
+hlq_status hlq_modq_gather_extended(const hlq_reduction *r, modq_space *s);
+void hlq_modq_decode_extended(const hlq_reduction *r, modq_space *s, int p, const hlq_run *main,
+                              hlq_code_stats *stats);
+
+#endif

@@ -1,0 +1,290 @@
+/*
+ * libhlqcomm: compressed collectives on nested-lattice codes.
+ *
+ * This header is the manual of the C interface. In order: status, types, options, communicators,
+ * the collectives, what a call will cost, what a call did cost.
+ *
+ * A tensor is cut into blocks of 256 numbers. Each block is rotated, quantized to a lattice (E8
+ * unless told otherwise) and travels as a few bits per number; more bits go to larger blocks, so
+ * that the whole message meets a budget given in bits per number, every byte of it counted.
+ *
+ * Five calls make a program:
+ *
+ *     hlq_comm *comm;
+ *     hlq_comm_create_mpi(MPI_COMM_WORLD, NULL, &comm);                        hlqcomm/mpi.h
+ *     hlq_all_reduce(comm, grad, grad, count, HLQ_FLOAT32, HLQ_AVG, NULL, NULL);
+ *     hlq_comm_stats(comm, &stats);
+ *     hlq_comm_destroy(comm);
+ *
+ * Promises, of every collective:
+ *  - All ranks end with the same bits in recv, or every rank is given an error.
+ *    Not yet so for bytes damaged on the way: a damaged header of the last exchange is an error on
+ *    the rank that reads it alone, and damage to codes behind a header is not noticed.
+ *  - Results depend on inputs and options only; no kernel variant, transport or timing shows.
+ *  - A block of 256 with NaN or Inf on any rank is NaN on all ranks, all 256 of it. A block that
+ *    is zero on all ranks is exactly zero. Blocks that hold only denormals count as zero.
+ *  - send is never written to, unless it is recv.
+ *
+ * Thread safety: a communicator serves one thread at a time; different communicators are
+ * independent. Collectives must be called in the same order on all ranks of a communicator.
+ */
+#ifndef HLQCOMM_HLQCOMM_H
+#define HLQCOMM_HLQCOMM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HLQ_VERSION_MAJOR 0
+#define HLQ_VERSION_MINOR 1
+#define HLQ_VERSION_PATCH 0
+#define HLQ_VERSION_STRING "0.1.0"
+/* Version of the bytes on the wire; ranks of different versions refuse to work together. */
+#define HLQ_WIRE_VERSION 1
+
+#if defined(__GNUC__)
+#define HLQ_API __attribute__((visibility("default")))
+#define HLQ_MUST_USE __attribute__((warn_unused_result))
+#else
+#define HLQ_API
+#define HLQ_MUST_USE
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Status. One list yields the enumeration, the strings and the table in docs/. Values are stable.
+ * X(name, value, sentence)
+ */
+#define HLQ_STATUS_LIST(X)                                                                         \
+    X(HLQ_OK, 0, "success")                                                                        \
+    X(HLQ_E_INVALID, 10, "an argument or option is not valid")                                     \
+    X(HLQ_E_MISMATCH, 11, "ranks called with different arguments or options")                      \
+    X(HLQ_E_UNSUPPORTED, 12, "the combination of arguments is not supported")                      \
+    X(HLQ_E_WIRE, 20, "a message is damaged or of another version")                                \
+    X(HLQ_E_NOMEM, 30, "out of memory")                                                            \
+    X(HLQ_E_ISA, 40, "this processor cannot run the requested kernels")                            \
+    X(HLQ_E_TRANSPORT, 50, "the transport failed")                                                 \
+    X(HLQ_E_TIMEOUT, 51, "a rank did not answer within the timeout")                               \
+    X(HLQ_E_REMOTE, 52, "another rank could not start the call")                                   \
+    X(HLQ_E_BROKEN, 53, "the communicator failed earlier; destroy it")
+
+typedef enum hlq_status {
+#define HLQ_STATUS_ENUM(name, value, sentence) name = value,
+    HLQ_STATUS_LIST(HLQ_STATUS_ENUM)
+#undef HLQ_STATUS_ENUM
+} hlq_status;
+
+/* The sentence of a status, e.g. "out of memory". Never NULL; static storage. */
+HLQ_API const char *hlq_status_string(hlq_status status);
+
+/* "0.1.0". Static storage. */
+HLQ_API const char *hlq_version(void);
+
+/*
+ * Name of the kernel variant in use ("avx512", "avx2", "scalar"), chosen once per process from
+ * what the processor offers, or by the environment variable HLQ_KERNELS. NULL if HLQ_KERNELS names
+ * a variant that does not exist or cannot run here; creating a communicator then fails with
+ * HLQ_E_ISA. Thread safe.
+ */
+HLQ_API const char *hlq_kernel_variant(void);
+
+/* Element types. All compressed arithmetic is fp32 inside. */
+typedef enum hlq_dtype {
+    HLQ_FLOAT32 = 0,
+    HLQ_BFLOAT16 = 1, /* upper half of a float32; results are rounded to nearest even */
+} hlq_dtype;
+
+/* Reductions. HLQ_AVG is the sum divided by the number of ranks. */
+typedef enum hlq_op {
+    HLQ_SUM = 0,
+    HLQ_AVG = 1,
+} hlq_op;
+
+/*
+ * Lattices a block can be quantized to. At equal bits E8 has the lowest error; Z is the integers
+ * (plain rounding) and serves comparison.
+ */
+typedef enum hlq_lattice {
+    HLQ_LATTICE_E8 = 0,
+    HLQ_LATTICE_D4 = 1,
+    HLQ_LATTICE_Z = 2,
+} hlq_lattice;
+
+/*
+ * Algorithms of all-reduce; what each does and costs is told above its implementation in
+ * libhlqcomm/collective/.
+ *  AUTO     native below min_bytes, else oneshot for 2 ranks, else twoshot.
+ *  TWOSHOT  each rank owns a part: codes to the owner, sum, codes of the sum to all. Lowest error.
+ *  ONESHOT  codes of the whole tensor to all; one quantization, one hop. Best for 2 ranks.
+ *  MODQ     integer sum of codes modulo 2^k: the same bits for any order of ranks or hops.
+ *           Sums that do not fit are noticed and sent again with more bits.
+ *  NATIVE   no compression: through MPI, or raw numbers added in rank order.
+ */
+typedef enum hlq_algorithm {
+    HLQ_ALG_AUTO = 0,
+    HLQ_ALG_TWOSHOT = 1,
+    HLQ_ALG_ONESHOT = 2,
+    HLQ_ALG_MODQ = 3,
+    HLQ_ALG_NATIVE = 4,
+} hlq_algorithm;
+
+/* "twoshot", "E8", … ; NULL for a value that does not exist. Static storage. */
+HLQ_API const char *hlq_algorithm_name(hlq_algorithm algorithm);
+HLQ_API const char *hlq_lattice_name(hlq_lattice lattice);
+/* Size of one element in bytes; 0 for a type that does not exist. */
+HLQ_API size_t hlq_dtype_bytes(hlq_dtype dtype);
+
+/* Stream of device work: the type of cudaStream_t. Host tensors: NULL. */
+typedef struct CUstream_st *hlq_stream;
+
+/*
+ * Options of a communicator. Start from HLQ_OPTIONS_INIT, or pass NULL for exactly that. All ranks
+ * must pass the same values (timeout_s may differ); creation checks it.
+ */
+typedef struct hlq_options {
+    uint32_t struct_bytes;   /* sizeof(hlq_options): lets the structure grow */
+    hlq_lattice lattice;     /* default HLQ_LATTICE_E8 */
+    hlq_algorithm algorithm; /* default HLQ_ALG_AUTO */
+    double bits;      /* budget on the wire, bits per number, everything counted; 1 … 12, default 4.
+                         Bytes sent per rank ≤ 2 (n-1)/n × count × bits / 8 for every algorithm but
+                         native: an fp32 ring is 32. modq may exceed it by what it sends again, and
+                         tensors below 16384 elements by their headers. */
+    uint64_t seed;    /* of the rotation's sign flips; default 0 */
+    size_t min_bytes; /* HLQ_ALG_AUTO: tensors smaller than this go native; default 64 KiB */
+    double timeout_s; /* longest wait for another rank, seconds; default 300 */
+} hlq_options;
+
+#define HLQ_OPTIONS_INIT {sizeof(hlq_options), HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4.0, 0, 65536, 300.0}
+
+/*
+ * Per-call options. Start from HLQ_CALL_INIT, or pass NULL for exactly that.
+ */
+typedef struct hlq_call {
+    uint32_t struct_bytes;   /* sizeof(hlq_call) */
+    hlq_algorithm algorithm; /* HLQ_ALG_AUTO: the communicator's */
+    double bits;             /* 0: the communicator's */
+    float *residual; /* error feedback: count floats, or NULL. Read: what earlier calls failed
+                        to send; it is added to send. Written: what this call failed to send.
+                        Start it with zeros. Blocks that hold NaN or Inf leave zeros in it. Kept
+                        on the rank; must not overlap send or recv. Unchanged if the call fails
+                        before it starts; undefined if it fails later. Untouched by native.
+                        With modq, too few bits for the number of ranks (2 for 8, 3 for
+                        16) let it grow without end. */
+} hlq_call;
+
+#define HLQ_CALL_INIT {sizeof(hlq_call), HLQ_ALG_AUTO, 0.0, NULL}
+
+/* A communicator: this rank's end of a group of ranks. Opaque. */
+typedef struct hlq_comm hlq_comm;
+
+/*
+ * Ranks as threads of one process: for tests, measurement, and programs that drive several devices
+ * from one process. Create one group, hand it to `size` threads, each of which creates its own
+ * communicator with its own rank 0 … size-1 (a collective call), and destroy the group last.
+ */
+typedef struct hlq_thread_group hlq_thread_group;
+HLQ_API HLQ_MUST_USE hlq_status hlq_thread_group_create(int size, hlq_thread_group **group);
+HLQ_API void hlq_thread_group_destroy(hlq_thread_group *group); /* NULL is fine */
+HLQ_API HLQ_MUST_USE hlq_status hlq_comm_create_threads(hlq_thread_group *group, int rank,
+                                                        const hlq_options *options,
+                                                        hlq_comm **comm);
+
+/*
+ * Over any other carrier of bytes: fill in an hlq_transport (hlqcomm/transport.h). The communicator
+ * takes it over and calls its destroy(), also when creation fails.
+ */
+struct hlq_transport;
+HLQ_API HLQ_MUST_USE hlq_status hlq_comm_create_callbacks(const struct hlq_transport *transport,
+                                                          const hlq_options *options,
+                                                          hlq_comm **comm);
+
+/*
+ * Creation is collective: all ranks call it, and all get the same answer. On failure *comm is NULL
+ * and hlq_create_error() has a sentence. Destroying is local, frees everything, accepts NULL.
+ */
+HLQ_API void hlq_comm_destroy(hlq_comm *comm);
+HLQ_API int hlq_comm_rank(const hlq_comm *comm);
+HLQ_API int hlq_comm_size(const hlq_comm *comm);
+
+/*
+ * One sentence on the last failure of this communicator, naming the rank at fault where it is
+ * known: "rank 2: recv is NULL". Empty if nothing failed. Valid until the next call on comm.
+ */
+HLQ_API const char *hlq_comm_last_error(const hlq_comm *comm);
+/* The same for the last failed creation in this thread. Never NULL. */
+HLQ_API const char *hlq_create_error(void);
+
+/*
+ * All-reduce: recv[i] = sum (or average) over ranks of send[i], on every rank.
+ *
+ * send, recv  count elements of dtype in host memory, any alignment; recv == send works in place,
+ *             other overlaps do not. count may be 0 (the pointers may then be NULL) and exceed
+ *             2^31.
+ * call        per-call options, or NULL.
+ * stream      NULL for host tensors.
+ *
+ * Returns HLQ_OK on all ranks or an error on all. Arguments are compared across ranks first: wrong
+ * or differing ones give HLQ_E_INVALID, HLQ_E_MISMATCH or HLQ_E_REMOTE everywhere, recv is then
+ * untouched and the communicator works on. After any other error recv is undefined and the
+ * communicator answers HLQ_E_BROKEN.
+ *
+ * The first call of a size allocates workspace (hlq_comm_plan tells how much); later calls do not.
+ *
+ * Source: nested-lattice quantization after Kaplan and Ordentlich (arXiv 2505.13164); algorithms
+ * and bytes are described in docs/.
+ */
+HLQ_API HLQ_MUST_USE hlq_status hlq_all_reduce(hlq_comm *comm, const void *send, void *recv,
+                                               size_t count, hlq_dtype dtype, hlq_op op,
+                                               const hlq_call *call, hlq_stream stream);
+
+/*
+ * What an all-reduce would cost on this rank. Local: talks to nobody.
+ */
+typedef struct hlq_plan_info {
+    uint32_t struct_bytes;    /* set before the call: sizeof(hlq_plan_info) */
+    hlq_algorithm algorithm;  /* what AUTO resolves to */
+    uint64_t wire_bytes;      /* payload bytes this rank sends to others: exact for twoshot and
+                                 oneshot, without repeats for modq, the usual ring's for native.
+                                 Comparing the arguments (hlq_stats.control_bytes) comes on top. */
+    uint64_t workspace_bytes; /* memory the communicator keeps for a call of this size */
+    double bits_per_elem;     /* 8 × wire_bytes / (2 (n-1)/n × count) */
+} hlq_plan_info;
+
+HLQ_API HLQ_MUST_USE hlq_status hlq_comm_plan(hlq_comm *comm, size_t count, hlq_dtype dtype,
+                                              hlq_op op, const hlq_call *call, hlq_plan_info *info);
+
+/*
+ * What the last collective on this communicator did, on this rank. Zeros before the first.
+ */
+typedef struct hlq_stats {
+    uint32_t struct_bytes;   /* set before the call: sizeof(hlq_stats) */
+    hlq_algorithm algorithm; /* the one that ran */
+    uint64_t calls;          /* collectives since creation, this one included */
+    uint64_t count;          /* elements */
+    uint64_t bytes_sent;     /* payload to other ranks, repeats included */
+    uint64_t bytes_received;
+    uint64_t control_bytes; /* sent to compare arguments across ranks, before the payload */
+    double bits_per_elem;   /* 8 × bytes_sent / (2 (n-1)/n × count) */
+    double seconds;         /* whole call, then its parts */
+    double seconds_encode;
+    double seconds_exchange;
+    double seconds_reduce;
+    double seconds_decode;
+    double vnmse_estimate;     /* ‖result - exact‖² / ‖exact‖², predicted from scales and bits */
+    double largest_scale;      /* largest lattice scale this rank used; no quantized vector is off
+                                  by more than this times the lattice's covering radius (E8, D4: 1,
+                                  Z: half the square root of 8) */
+    uint64_t overloads;        /* blocks beyond the usual scales: sent coarser (twoshot, oneshot) or
+                                  whose sum left the range and was sent again (modq) */
+    uint64_t retries;          /* rounds of sending again (modq) */
+    uint64_t nonfinite_blocks; /* blocks of the result that are NaN */
+} hlq_stats;
+
+HLQ_API HLQ_MUST_USE hlq_status hlq_comm_stats(const hlq_comm *comm, hlq_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

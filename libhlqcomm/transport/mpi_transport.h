@@ -1,0 +1,12 @@
+/*
+ * MPI as a transport (part of hlqcomm_mpi). Duplicates mpi_comm: collective over its ranks.
+ */
+#ifndef HLQ_TRANSPORT_MPI_TRANSPORT_H
+#define HLQ_TRANSPORT_MPI_TRANSPORT_H
+
+#include <hlqcomm/transport.h>
+#include <mpi.h>
+
+hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, hlq_transport *transport, char *error);
+
+#endif

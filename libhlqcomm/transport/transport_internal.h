@@ -1,0 +1,28 @@
+/*
+ * The transports of the library's own, below the public table of hlqcomm/transport.h. Each function
+ * fills *transport; its destroy() frees what was made.
+ */
+#ifndef HLQ_TRANSPORT_INTERNAL_H
+#define HLQ_TRANSPORT_INTERNAL_H
+
+#include <hlqcomm/transport.h>
+
+#include <time.h>
+
+/* Rank `rank` of a group of threads. A group carries one transport per rank. */
+hlq_status hlq_transport_threads(hlq_thread_group *group, int rank, hlq_transport *transport,
+                                 char *error);
+
+/* Returns status, having kept the sentence for hlq_create_error(). Not part of the public
+   interface, but shared by the libraries hlqcomm and hlqcomm_mpi. */
+HLQ_API hlq_status hlq_create_failed(hlq_status status, const char *sentence);
+
+/* Seconds on a clock that only goes forward. */
+static inline double hlq_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+#endif

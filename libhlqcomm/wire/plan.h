@@ -1,0 +1,28 @@
+/*
+ * The plan: how many bits each block gets. Integer arithmetic on exponent codes alone, so sender
+ * and receiver make the same plan and it need not travel.
+ */
+#ifndef HLQ_WIRE_PLAN_H
+#define HLQ_WIRE_PLAN_H
+
+#include <kernels/kernels.h>
+
+typedef struct hlq_plan {
+    size_t coded;  /* blocks that get any bits */
+    size_t planes; /* sum of bits */
+} hlq_plan;
+
+/* Bytes of one plane. */
+enum { HLQ_PLANE_BYTES = HLQ_PLANE_WORDS * 4 };
+
+/*
+ * Fills bits[0 … blocks-1] (0, or 2 … most_bits) such that Σ over coded blocks of side_bytes + 32
+ * bits is at most budget_bytes, and no block could be given another bit in its turn.
+ */
+hlq_plan hlq_plan_bits(const uint8_t *code, size_t blocks, int most_bits, size_t side_bytes,
+                       size_t budget_bytes, uint8_t *bits);
+
+/* Expected squared error of a block coded with `bits`, relative to its energy; 1 for none. */
+double hlq_plan_distortion(hlq_lattice lattice, int bits);
+
+#endif

@@ -1,0 +1,149 @@
+/*
+ * Layout of a segment, its header, and the checks on what arrives. See segment.h for the picture.
+ */
+#include "segment.h"
+#include "plan.h"
+
+#include <hlqcomm/transport.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static const uint8_t magic[4] = {'H', 'L', 'Q', '1'};
+
+/* In place of the form: the sender has no data to send. */
+enum { POISON = 255 };
+
+static void put(uint8_t *p, uint64_t value, int bytes)
+{
+    for (int i = 0; i < bytes; i++) p[i] = (uint8_t)(value >> 8 * i);
+}
+
+static uint64_t get(const uint8_t *p, int bytes)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < bytes; i++) value |= (uint64_t)p[i] << 8 * i;
+    return value;
+}
+
+static int get_signed16(const uint8_t *p) { return (int16_t)get(p, 2); }
+
+static size_t round_up_4(size_t bytes) { return (bytes + 3) / 4 * 4; }
+
+static size_t wide_bytes(size_t blocks) { return (blocks + 7) / 8; }
+
+static size_t side_bytes(hlq_form form)
+{
+    return form == HLQ_FORM_RAMP ? HLQ_RAMP_WORDS * 4 : form == HLQ_FORM_MODULAR ? 4 : 0;
+}
+
+size_t hlq_segment_overhead(hlq_form form, size_t blocks)
+{
+    if (form == HLQ_FORM_MODULAR || form == HLQ_FORM_SUMS) return HLQ_HEADER_BYTES;
+    if (form == HLQ_FORM_EXPONENTS) return HLQ_HEADER_BYTES + blocks;
+    if (form == HLQ_FORM_FAILED) return HLQ_HEADER_BYTES + (blocks + 7) / 8;
+    return HLQ_HEADER_BYTES + round_up_4(blocks + wide_bytes(blocks));
+}
+
+size_t hlq_segment_bytes(hlq_form form, size_t blocks, double budget_bytes, int least_bits)
+{
+    size_t overhead = hlq_segment_overhead(form, blocks), side = side_bytes(form);
+    size_t most = overhead + blocks * (side + HLQ_BITS_MAX * HLQ_PLANE_BYTES);
+    size_t least = overhead;
+    if (least_bits) least += blocks * (side + (size_t)least_bits * HLQ_PLANE_BYTES);
+    if (budget_bytes >= (double)most) return most;
+    size_t bytes = (size_t)budget_bytes / 4 * 4;
+    return bytes > least ? bytes : least;
+}
+
+static hlq_run run_of(const hlq_frame *frame, int base, uint8_t *segment)
+{
+    hlq_run run = {
+        .place = frame->place,
+        .lattice = frame->lattice,
+        .base = base,
+        .modular = frame->form == HLQ_FORM_MODULAR || frame->form == HLQ_FORM_SUMS,
+        .spread = frame->spread,
+    };
+    if (!run.modular) run.code = segment + HLQ_HEADER_BYTES;
+    if (frame->form == HLQ_FORM_RAMP) run.wide = segment + HLQ_HEADER_BYTES + run.place.blocks;
+    return run;
+}
+
+void hlq_segment_header(const hlq_frame *frame, int base, uint8_t *segment)
+{
+    memset(segment, 0, HLQ_HEADER_BYTES);
+    memcpy(segment, magic, 4);
+    segment[4] = HLQ_WIRE_VERSION;
+    segment[5] = (uint8_t)frame->form;
+    segment[6] = (uint8_t)frame->lattice;
+    put(segment + 8, (uint64_t)base, 2);
+    put(segment + 10, (uint64_t)frame->spread, 2);
+    put(segment + 12, frame->call, 4);
+    put(segment + 16, frame->place.first, 8);
+    put(segment + 24, frame->place.blocks, 8);
+}
+
+hlq_run hlq_segment_begin(const hlq_frame *frame, int base, uint8_t *segment)
+{
+    size_t overhead = hlq_segment_overhead(frame->form, frame->place.blocks);
+    hlq_segment_header(frame, base, segment);
+    memset(segment + HLQ_HEADER_BYTES, 0, overhead - HLQ_HEADER_BYTES);
+    return run_of(frame, base, segment);
+}
+
+uint8_t *hlq_segment_lay_out(const hlq_frame *frame, hlq_run *run, size_t coded, size_t planes,
+                             uint8_t *segment)
+{
+    uint8_t *side = segment + hlq_segment_overhead(frame->form, frame->place.blocks);
+    uint8_t *first_plane = side + coded * side_bytes(frame->form);
+    run->side = (uint32_t *)(void *)side;
+    run->planes = (uint32_t *)(void *)first_plane;
+    return first_plane + planes * HLQ_PLANE_BYTES;
+}
+
+void hlq_segment_poison(uint8_t *segment)
+{
+    memcpy(segment, magic, 4);
+    segment[4] = HLQ_WIRE_VERSION;
+    segment[5] = POISON;
+}
+
+static hlq_status reject(char *error, const char *what, long long got, long long expected)
+{
+    snprintf(error, HLQ_ERROR_BYTES, "a message has %s %lld where %lld was expected", what, got,
+             expected);
+    return HLQ_E_WIRE;
+}
+
+hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *run, char *error)
+{
+    const struct {
+        const char *what;
+        long long got, expected;
+    } field[] = {
+        {"magic number", (long long)get(segment, 4), (long long)get(magic, 4)},
+        {"wire version", segment[4], HLQ_WIRE_VERSION},
+        {"form", segment[5], frame->form},
+        {"lattice", segment[6], frame->lattice},
+        {"reserved byte", segment[7], 0},
+        {"spread", get_signed16(segment + 10), frame->spread},
+        {"call number", (long long)get(segment + 12, 4), frame->call},
+        {"first block", (long long)get(segment + 16, 8), (long long)frame->place.first},
+        {"block count", (long long)get(segment + 24, 8), (long long)frame->place.blocks},
+    };
+    if (get(segment, 4) == get(magic, 4) && segment[5] == POISON) {
+        snprintf(error, HLQ_ERROR_BYTES, "the sender of a message had received a damaged one");
+        return HLQ_E_WIRE;
+    }
+    for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
+        if (field[i].got != field[i].expected) {
+            return reject(error, field[i].what, field[i].got, field[i].expected);
+        }
+    }
+    int base = get_signed16(segment + 8);
+    if (base < -HLQ_BASE_LIMIT || base > HLQ_BASE_LIMIT)
+        return reject(error, "base exponent", base, 0);
+    *run = run_of(frame, base, segment);
+    return HLQ_OK;
+}

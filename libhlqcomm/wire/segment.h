@@ -1,0 +1,75 @@
+/*
+ * A segment: one message, the coded form of some blocks of a tensor. Its size is fixed before
+ * anything is known of its content: the plan fills it, zeros pad it.
+ *
+ *   header  32 bytes, little endian:
+ *           magic "HLQ1" 4 | version 1 | form 1 | lattice 1 | zero 1 | base 2 | spread 2 | call 4 |
+ *           first block 8 | blocks 8
+ *   code    1 byte per block, or 1 bit if FAILED             (form RAMP, EXPONENTS and FAILED)
+ *   wide    1 bit per block, padded with zeros to 4 bytes    (form RAMP)
+ *   side    4 (MODULAR) or 8 (RAMP) bytes per coded block    (form MODULAR and RAMP)
+ *   planes  32 bytes per bit of each coded block             (form RAMP, MODULAR and SUMS)
+ *
+ * This is the only code that reads bytes from other ranks. It trusts none of them: lengths follow
+ * from what the reader asked for, and the plan is made again from the codes.
+ */
+#ifndef HLQ_WIRE_SEGMENT_H
+#define HLQ_WIRE_SEGMENT_H
+
+#include <kernels/kernels.h>
+
+typedef enum hlq_form {
+    HLQ_FORM_RAMP = 0,      /* codes with ramp: twoshot, oneshot */
+    HLQ_FORM_MODULAR = 1,   /* side words and planes alone; codes were agreed before */
+    HLQ_FORM_EXPONENTS = 2, /* codes alone */
+    HLQ_FORM_SUMS = 3,      /* planes alone: modular sums that their owner has checked */
+    HLQ_FORM_FAILED = 4,    /* 1 bit per block: its modular sum did not fit */
+} hlq_form;
+
+enum {
+    HLQ_HEADER_BYTES = 32,
+    HLQ_BASE_LIMIT = 160, /* largest |base| in octaves: float32 tensors, with room for sums */
+};
+
+/* What both ends of a message know without reading it. */
+typedef struct hlq_frame {
+    hlq_form form;
+    hlq_lattice lattice;
+    hlq_place place;
+    int spread;    /* MODULAR */
+    uint32_t call; /* number of the collective on its communicator */
+    size_t bytes;  /* of the whole segment */
+} hlq_frame;
+
+/* Bytes before the side words. */
+size_t hlq_segment_overhead(hlq_form form, size_t blocks);
+
+/*
+ * Size of a segment for a budget in bytes: as large as the budget allows, but not larger than 12
+ * bits for every block need, nor too small for least_bits of every block.
+ */
+size_t hlq_segment_bytes(hlq_form form, size_t blocks, double budget_bytes, int least_bits);
+
+/* Writes the header alone. */
+void hlq_segment_header(const hlq_frame *frame, int base, uint8_t *segment);
+
+/* Writes the header and zeroes what follows up to the side words. Returns a run with everything but
+   bits, side and planes; for RAMP and EXPONENTS, its code and wide point into segment. */
+hlq_run hlq_segment_begin(const hlq_frame *frame, int base, uint8_t *segment);
+
+/* Points run->side and run->planes to where they lie, once it is known how many blocks are coded.
+   Returns the end of the planes; the rest of the segment is padding, zero when sent. */
+uint8_t *hlq_segment_lay_out(const hlq_frame *frame, hlq_run *run, size_t coded, size_t planes,
+                             uint8_t *segment);
+
+/* Turns a segment into the notice that its sender could not make it. */
+void hlq_segment_poison(uint8_t *segment);
+
+/*
+ * Reads and checks a header. On success *run has everything but bits, side and planes, and unless
+ * MODULAR or SUMS its code points into segment. Otherwise returns HLQ_E_WIRE with a sentence in
+ * error.
+ */
+hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *run, char *error);
+
+#endif

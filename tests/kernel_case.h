@@ -1,0 +1,255 @@
+/*
+ * Random input for kernels: tensors and accumulators of every kind, the blocks meant, codes and
+ * bits as the library or another rank could ask for, and sizes of all buffers. test_kernels.c runs
+ * it.
+ */
+#ifndef HLQ_TEST_KERNEL_CASE_H
+#define HLQ_TEST_KERNEL_CASE_H
+
+#include "hlq_test.h"
+
+#include <collective/partition.h>
+#include <kernels/kernels.h>
+#include <wire/codec.h>
+
+/* Buffers of a case: what goes in, what comes out. */
+enum {
+    TENSOR,
+    ROTATED, /* an accumulator, as source */
+    CODE,
+    BITS,
+    WIRE_WIDE, /* another run: any bytes at all */
+    WIRE_SIDE,
+    WIRE_PLANES,
+    INPUTS, /* the buffers above must not change */
+    RESIDUAL = INPUTS,
+    EXPONENT,
+    WIDE,
+    SIDE,
+    PLANES,
+    DECODED,
+    FAILED,
+    FROM_WIRE,
+    ACC,
+    UNROTATED,
+    BUFFERS,
+};
+
+static const struct {
+    const char *name;
+    int align;
+} buffers[BUFFERS] = {
+    [TENSOR] = {"tensor", 1},
+    [ROTATED] = {"rotated", 4},
+    [CODE] = {"code", 1},
+    [BITS] = {"bits", 1},
+    [WIRE_WIDE] = {"wire wide", 1},
+    [WIRE_SIDE] = {"wire side", 4},
+    [WIRE_PLANES] = {"wire planes", 4},
+    [RESIDUAL] = {"residual", 4},
+    [EXPONENT] = {"exponent", 2},
+    [WIDE] = {"wide", 1},
+    [SIDE] = {"side", 4},
+    [PLANES] = {"planes", 4},
+    [DECODED] = {"decoded", 1},
+    [FAILED] = {"failed", 1},
+    [FROM_WIRE] = {"from wire", 1},
+    [ACC] = {"acc", 4},
+    [UNROTATED] = {"unrotated", 1},
+};
+
+typedef struct kernel_case {
+    size_t elems;
+    hlq_lattice lattice;
+    hlq_dtype dtype;
+    int modular, spread, with_residual, with_rotated;
+    int base, unit, rotated_unit;
+    float factor;
+    hlq_place place;
+    uint64_t *list;
+    size_t bytes[BUFFERS];
+    void *content[BUFFERS]; /* before the kernels run */
+} kernel_case;
+
+/* Contents ------------------------------------------------------------------------------------- */
+
+/* A block as tensors hold them, or one that has broken code before. */
+static void fill_block(hlq_rng *rng, float x[HLQ_BLOCK_ELEMS])
+{
+    float size = (float)exp2(hlq_rng_between(rng, -15, 15));
+    int kind = hlq_rng_between(rng, 0, 19), at = hlq_rng_between(rng, 0, HLQ_BLOCK_ELEMS - 1);
+    for (int i = 0; i < HLQ_BLOCK_ELEMS; i++) {
+        float gauss = (float)hlq_rng_gauss(rng);
+        switch (kind) {
+        case 0: x[i] = 0; break;
+        case 1: x[i] = -0.0f; break;
+        case 2: x[i] = i == at ? size : 0; break;
+        case 3: x[i] = -size; break;
+        case 4: x[i] = gauss < 0 ? -1e38f : 1e38f; break;
+        case 5: x[i] = gauss * 1e-40f; break;
+        case 6: x[i] = gauss * 1e-30f; break;
+        case 7: x[i] = i == at ? NAN : gauss; break;
+        case 8: x[i] = i == at ? INFINITY : i == 7 ? -INFINITY : gauss; break;
+        case 9: x[i] = gauss * (float)exp2(hlq_rng_between(rng, -30, 0)); break;
+        case 10: x[i] = (float)hlq_rng_between(rng, -3, 3); break;
+        case 11: x[i] = i == at ? size : gauss * 1e-6f * size; break;
+        default: x[i] = gauss * size;
+        }
+    }
+}
+
+static void fill_tensor(hlq_rng *rng, const kernel_case *c, void *tensor)
+{
+    float x[HLQ_BLOCK_ELEMS];
+    uint16_t half[HLQ_BLOCK_ELEMS];
+    size_t width = hlq_dtype_bytes(c->dtype);
+    for (size_t at = 0; at < c->elems; at += HLQ_BLOCK_ELEMS) {
+        size_t here = c->elems - at < HLQ_BLOCK_ELEMS ? c->elems - at : HLQ_BLOCK_ELEMS;
+        fill_block(rng, x);
+        for (int i = 0; i < HLQ_BLOCK_ELEMS; i++) half[i] = hlq_bfloat16_of_float(x[i]);
+        const void *from = c->dtype == HLQ_BFLOAT16 ? (const void *)half : x;
+        memcpy((char *)tensor + at * width, from, here * width);
+    }
+}
+
+/* All blocks of the tensor, every n-th, or a list of some in any order. */
+static void choose_place(hlq_rng *rng, kernel_case *c)
+{
+    uint64_t seed = hlq_rng_next(rng);
+    int kind = hlq_rng_between(rng, 0, 2), n = hlq_rng_between(rng, 2, 5);
+    size_t all = hlq_block_count(c->elems);
+    c->list = malloc((all + 1) * sizeof *c->list);
+    c->place = hlq_place_all(c->elems, seed);
+    if (kind == 1) c->place = hlq_place_part(c->elems, seed, hlq_rng_between(rng, 0, n - 1), n);
+    if (kind != 2) return;
+    for (size_t i = 0; i < all; i++) {
+        size_t j = hlq_rng_below(rng, i + 1);
+        c->list[i] = c->list[j];
+        c->list[j] = i;
+    }
+    c->place = (hlq_place){.blocks = hlq_rng_below(rng, all + 1), .list = c->list, .seed = seed};
+}
+
+/* Any size for a rotated source: units are as far apart as sums of a collective can be. */
+static hlq_source source_of(const kernel_case *c, void *const content[BUFFERS], int rotated)
+{
+    return (hlq_source){
+        .data = content[rotated ? ROTATED : TENSOR],
+        .dtype = rotated ? HLQ_FLOAT32 : c->dtype,
+        .elems = c->elems,
+        .residual = c->with_residual ? content[RESIDUAL] : NULL,
+        .rotated = rotated,
+        .unit = c->rotated_unit,
+    };
+}
+
+/* Codes as the library makes them, and any bits. In modular form other ranks' blocks may be larger,
+   and non-zero where this one counts as zero. */
+static void choose_codes(hlq_rng *rng, kernel_case *c)
+{
+    uint8_t *code = c->content[CODE], *bits = c->content[BITS];
+    int16_t *exponent = c->content[EXPONENT];
+    int same_bits = hlq_rng_between(rng, 0, 1), bits_of_all = hlq_rng_between(rng, 2, HLQ_BITS_MAX);
+    hlq_source source = source_of(c, c->content, c->with_rotated);
+    hlq_kernels_scalar.exponents(&c->place, &source, exponent);
+    c->base = hlq_base_of_exponents(exponent, c->place.blocks);
+    hlq_codes_from_exponents(exponent, c->place.blocks, c->base, code);
+    for (size_t b = 0; b < c->place.blocks; b++) {
+        int more = hlq_rng_between(rng, 0, 9);
+        if (c->modular && code[b] != HLQ_CODE_NONFINITE && (code[b] || more < 5)) {
+            code[b] = (uint8_t)(code[b] + more < HLQ_CODE_TOP ? code[b] + more : HLQ_CODE_TOP);
+        }
+        bits[b] = (uint8_t)(same_bits ? bits_of_all : hlq_rng_between(rng, 2, HLQ_BITS_MAX));
+        if (code[b] == HLQ_CODE_ZERO || code[b] == HLQ_CODE_NONFINITE) bits[b] = 0;
+        if (hlq_rng_below(rng, 8) == 0) bits[b] = 0;
+    }
+    c->unit = c->base + hlq_rng_between(rng, 0, 9);
+    if (c->unit > HLQ_UNIT_LIMIT) c->unit = HLQ_UNIT_LIMIT;
+    if (c->unit < -HLQ_UNIT_LIMIT) c->unit = -HLQ_UNIT_LIMIT;
+}
+
+static void allocate(kernel_case *c, int buffer, size_t bytes)
+{
+    c->bytes[buffer] = bytes;
+    c->content[buffer] = malloc(bytes + 1);
+}
+
+static void allocate_planes(kernel_case *c)
+{
+    const uint8_t *bits = c->content[BITS];
+    size_t coded = 0, planes = 0;
+    for (size_t b = 0; b < c->place.blocks; b++) {
+        coded += bits[b] != 0;
+        planes += bits[b];
+    }
+    allocate(c, SIDE, coded * (c->modular ? 4 : HLQ_RAMP_WORDS * 4));
+    allocate(c, WIRE_SIDE, c->bytes[SIDE]);
+    allocate(c, PLANES, planes * HLQ_PLANE_WORDS * 4);
+    allocate(c, WIRE_PLANES, c->bytes[PLANES]);
+}
+
+static kernel_case case_new(hlq_rng *rng, size_t elems, hlq_lattice lattice, hlq_dtype dtype,
+                            int modular)
+{
+    static const float factors[] = {1, 0.125f, 1.0f / 3, 2};
+    kernel_case c = {
+        .elems = elems,
+        .lattice = lattice,
+        .dtype = dtype,
+        .modular = modular,
+        .spread = modular ? hlq_rng_between(rng, -3, 24) : 0,
+        .with_residual = hlq_rng_between(rng, 0, 1),
+        .with_rotated = hlq_rng_below(rng, 4) == 0,
+        .rotated_unit = hlq_rng_between(rng, -HLQ_UNIT_LIMIT, HLQ_UNIT_LIMIT),
+        .factor = factors[hlq_rng_below(rng, 4)],
+    };
+    choose_place(rng, &c);
+    size_t blocks = c.place.blocks, acc = blocks * HLQ_BLOCK_ELEMS * sizeof(float);
+    const int tensors[] = {TENSOR, DECODED, FROM_WIRE, UNROTATED};
+    for (int i = 0; i < 4; i++) allocate(&c, tensors[i], elems * hlq_dtype_bytes(dtype));
+    for (int i = CODE; i <= BITS; i++) allocate(&c, i, blocks);
+    allocate(&c, RESIDUAL, elems * sizeof(float));
+    allocate(&c, EXPONENT, blocks * sizeof(int16_t));
+    allocate(&c, ROTATED, acc);
+    allocate(&c, ACC, acc);
+    allocate(&c, WIDE, modular ? 0 : (blocks + 7) / 8);
+    allocate(&c, WIRE_WIDE, c.bytes[WIDE]);
+    allocate(&c, FAILED, (blocks + 7) / 8);
+    fill_tensor(rng, &c, c.content[TENSOR]);
+    hlq_rng_fill(rng, hlq_rng_lognormal, c.content[RESIDUAL], elems);
+    for (size_t b = 0; b < blocks; b++) {
+        fill_block(rng, (float *)c.content[ROTATED] + b * HLQ_BLOCK_ELEMS);
+    }
+    hlq_rng_fill(rng, hlq_rng_gauss, c.content[ACC], blocks * HLQ_BLOCK_ELEMS);
+    choose_codes(rng, &c);
+    allocate_planes(&c);
+    const int any_bytes[] = {WIRE_WIDE, WIRE_SIDE, WIRE_PLANES, EXPONENT,  WIDE,
+                             SIDE,      PLANES,    DECODED,     FROM_WIRE, UNROTATED};
+    for (size_t i = 0; i < sizeof any_bytes / sizeof *any_bytes; i++) {
+        hlq_rng_bytes(rng, c.content[any_bytes[i]], c.bytes[any_bytes[i]]);
+    }
+    memset(c.content[FAILED], 0, c.bytes[FAILED]);
+    return c;
+}
+
+static void case_free(kernel_case *c)
+{
+    for (int i = 0; i < BUFFERS; i++) free(c->content[i]);
+    free(c->list);
+}
+
+static hlq_run run_of(const kernel_case *c, void *const at[BUFFERS])
+{
+    return (hlq_run){.place = c->place,
+                     .lattice = c->lattice,
+                     .base = c->base,
+                     .modular = c->modular,
+                     .spread = c->spread,
+                     .code = at[CODE],
+                     .bits = at[BITS],
+                     .wide = c->modular ? NULL : at[WIDE],
+                     .side = at[SIDE],
+                     .planes = at[PLANES]};
+}
+
+#endif

@@ -1,0 +1,113 @@
+"""Runs checks on real ranks. A check is a function `check_…(ranks)` of checks_comm or checks_hook.
+
+    mpirun -n 4 python ranks.py FOLDER          ranks of MPI
+    python ranks.py FOLDER --spawn 2            processes of torch.multiprocessing, over gloo
+
+Starting ranks takes seconds and a check milliseconds, so one job runs all checks. Every rank writes
+FOLDER/rankN.json, {check: null or what went wrong}; test_on_ranks.py makes one test of each check.
+
+A check does its collectives first and asserts afterwards: a rank that fails must not leave the
+others waiting.
+"""
+
+import argparse
+import hashlib
+import json
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import checks_comm
+import checks_hook
+import torch
+import torch.distributed as dist
+from hlqtorch import Comm
+from hlqtorch.dist.comm_hooks import HLQState
+from hlqtorch.dist.connect import connect
+from hlqtorch.dist.launcher import init_process_group
+
+TIMEOUT = 20.0  # seconds; a check that loses a rank ends before the job does
+
+
+@dataclass
+class Ranks:
+    """What a check knows of the job it runs in."""
+
+    rank: int
+    size: int
+    transport: str
+
+    def comm(self, **options: float | str) -> Comm:
+        """A new communicator of all ranks."""
+        return connect(None, self.transport, timeout=TIMEOUT, **options)[0]
+
+    def state(self, **options: object) -> HLQState:
+        """A new state for the hook."""
+        return HLQState(transport=self.transport, timeout=TIMEOUT, **options)
+
+    def gather(self, value: object) -> list:
+        """The values of all ranks, in order of rank."""
+        values = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def same_bits(self, *tensors: torch.Tensor) -> bool:
+        """Whether all ranks hold the same bits, NaN included."""
+        digest = hashlib.sha256()
+        for tensor in tensors:
+            digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+        return len(set(self.gather(digest.hexdigest()))) == 1
+
+    def exact_sum(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Sum over the ranks in fp64, by torch.distributed."""
+        total = tensor.double()
+        dist.all_reduce(total)
+        return total
+
+
+CHECKS: dict[str, Callable[[Ranks], None]] = {
+    name.removeprefix("check_"): function
+    for module in (checks_comm, checks_hook)
+    for name, function in vars(module).items()
+    if name.startswith("check_")
+}
+
+
+def run_checks(ranks: Ranks, folder: Path) -> None:
+    """Runs all checks on this rank, and writes what came of them."""
+    outcome: dict[str, str | None] = {}
+    for name, check in CHECKS.items():
+        torch.manual_seed(1000 + ranks.rank)
+        try:
+            check(ranks)
+            outcome[name] = None
+        except Exception:
+            outcome[name] = traceback.format_exc()
+        (folder / f"rank{ranks.rank}.json").write_text(json.dumps(outcome))
+
+
+def _spawned(rank: int, size: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=size)
+    run_checks(Ranks(rank, size, "process_group"), folder)
+    dist.destroy_process_group()
+
+
+def main() -> None:
+    """Command line: see the head of this file."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--spawn", type=int, metavar="RANKS")
+    options = parser.parse_args()
+    if options.spawn:
+        job = (options.spawn, options.folder)
+        torch.multiprocessing.spawn(_spawned, job, nprocs=options.spawn)
+        return
+    here = init_process_group()
+    run_checks(Ranks(here.rank, here.size, "mpi"), options.folder)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

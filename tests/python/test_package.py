@@ -1,0 +1,150 @@
+"""The package without ranks: import, errors, stubs, and what launchers say."""
+
+import ast
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import hlqtorch
+import jobs
+import pytest
+from hlqtorch import _C, errors
+from hlqtorch.dist import launcher
+from hlqtorch.dist.comm_hooks import HLQState
+
+PACKAGE = Path(hlqtorch.__file__).parent
+LAUNCHERS = ("OMPI_", "PMI_", "MPI_", "TORCHELASTIC_", "RANK", "WORLD_SIZE", "LOCAL_", "MASTER_")
+
+
+@pytest.fixture
+def no_launcher(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment in which no launcher has left anything."""
+    for name in list(os.environ):
+        if name.startswith(LAUNCHERS):
+            monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def import_copy(folder: Path, extension: bytes | None) -> str:
+    """Output of importing a copy of the package with this file, or none, as its extension."""
+    copy = folder / "hlqtorch"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("*.so*", "__pycache__"))
+    if extension is not None:
+        (copy / next(PACKAGE.glob("_C.*.so")).name).write_bytes(extension)
+    ended = jobs.run([sys.executable, "-c", "import hlqtorch"], cwd=folder)
+    assert ended.returncode == 1
+    return ended.stdout.strip().splitlines()[-1]
+
+
+def test_import_without_the_extension_says_how_to_build_it(tmp_path: Path) -> None:
+    last = import_copy(tmp_path, None)
+    assert last.startswith("ImportError: hlqtorch: the compiled extension is missing")
+    assert "pip install --no-build-isolation" in last
+
+
+def test_import_with_an_extension_that_does_not_load_says_why(tmp_path: Path) -> None:
+    last = import_copy(tmp_path, b"not a library")
+    assert last.startswith("ImportError: hlqtorch: the compiled extension does not load (")
+    assert "pip install --no-build-isolation" in last
+
+
+def test_every_status_has_its_exception() -> None:
+    statuses = {name: value for name, value, _ in _C.status_list()}
+    assert statuses.pop("HLQ_OK") == 0
+    assert {cls.status_name: cls.status for cls in errors.CLASSES.values()} == statuses
+    for value, cls in errors.CLASSES.items():
+        error = errors.error_of(value, "a sentence")
+        assert type(error) is cls is getattr(errors, cls.__name__)
+        assert isinstance(error, hlqtorch.HLQError) and str(error) == "a sentence"
+    assert issubclass(errors.CLASSES[statuses["HLQ_E_INVALID"]], ValueError)
+    assert issubclass(errors.CLASSES[statuses["HLQ_E_TIMEOUT"]], TimeoutError)
+
+
+def test_options_of_no_use_are_refused() -> None:
+    with pytest.raises(TypeError, match="no option 'bit'; there is bits"):
+        hlqtorch.Comm.mpi(bit=4.0)
+    with pytest.raises(TypeError, match="option 'bits' cannot be 'four'"):
+        hlqtorch.Comm.mpi(bits="four")
+
+
+def test_states_need_a_process_group() -> None:
+    with pytest.raises(RuntimeError, match="init_process_group"):
+        HLQState()
+
+
+def test_stub_lists_what_the_extension_has() -> None:
+    def public(names: object) -> set[str]:
+        return {name for name in names if not name.startswith("_")}
+
+    nodes = ast.parse((PACKAGE / "_C.pyi").read_text()).body
+    (comm,) = (node for node in nodes if getattr(node, "name", "") == "Comm")
+    methods = {node.name for node in comm.body if isinstance(node, ast.FunctionDef)}
+    assert methods == public(vars(_C.Comm))
+    functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    assert functions | {"Comm", "built_for_torch"} == public(vars(_C))
+    assert (PACKAGE / "py.typed").exists()
+
+
+def test_version_is_the_library_s() -> None:
+    header = jobs.ROOT / "libhlqcomm" / "include" / "hlqcomm" / "hlqcomm.h"
+    (version,) = re.findall(r'#define HLQ_VERSION_STRING "(.*)"', header.read_text())
+    assert hlqtorch.__version__ == version
+
+
+def test_libraries_are_bundled() -> None:
+    assert list(PACKAGE.glob("libhlqcomm.so*")), "the package depends on the build tree"
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, ("none", 0, 1, 1)),
+        (
+            {
+                "OMPI_COMM_WORLD_RANK": "3",
+                "OMPI_COMM_WORLD_SIZE": "8",
+                "OMPI_COMM_WORLD_LOCAL_SIZE": "4",
+            },
+            ("mpirun", 3, 8, 4),
+        ),
+        ({"PMI_RANK": "1", "PMI_SIZE": "2", "MPI_LOCALNRANKS": "2"}, ("mpirun", 1, 2, 2)),
+        ({"RANK": "1", "WORLD_SIZE": "6", "LOCAL_WORLD_SIZE": "2"}, ("torchrun", 1, 6, 2)),
+        (
+            {
+                "OMPI_COMM_WORLD_RANK": "0",
+                "OMPI_COMM_WORLD_SIZE": "1",
+                "TORCHELASTIC_RUN_ID": "x",
+                "RANK": "1",
+                "WORLD_SIZE": "2",
+                "LOCAL_WORLD_SIZE": "2",
+            },
+            ("torchrun", 1, 2, 2),
+        ),
+    ],
+)
+def test_place(
+    no_launcher: pytest.MonkeyPatch, environment: dict[str, str], expected: tuple
+) -> None:
+    for name, value in environment.items():
+        no_launcher.setenv(name, value)
+    assert launcher.place() == expected
+
+
+def test_ranks_on_several_machines_need_an_address(no_launcher: pytest.MonkeyPatch) -> None:
+    no_launcher.setenv("OMPI_COMM_WORLD_RANK", "0")
+    no_launcher.setenv("OMPI_COMM_WORLD_SIZE", "4")
+    no_launcher.setenv("OMPI_COMM_WORLD_LOCAL_SIZE", "2")
+    with pytest.raises(RuntimeError, match="MASTER_ADDR"):
+        launcher.init_process_group()
+
+
+def test_jobs_meet_at_ports_of_their_own(no_launcher: pytest.MonkeyPatch) -> None:
+    ports = set()
+    for job in range(100):
+        no_launcher.setenv("PMIX_NAMESPACE", f"prterun-host-{job}@1")
+        ports.add(launcher._job_port())
+    # 100 of 22000: two the same are expected in one of five such sets, three pairs never.
+    assert len(ports) > 96
+    assert all(1024 < port < 32768 for port in ports)

@@ -1,0 +1,272 @@
+/*
+ * Every kernel variant gives the same bytes as the scalar one, whatever the tensor, the options,
+ * the place of the blocks, the alignment of memory and the caller's floating-point environment;
+ * none of them touches memory it was not given, or changes its input.
+ *
+ * One case (kernel_case.h) is one random choice of all of these. Every function of hlq_kernels runs
+ * on it, once per variant, in buffers of its own between guard pages; then all buffers are
+ * compared.
+ */
+#include "kernel_case.h"
+
+#include <fenv.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+enum { ENCODED, NONFINITE, MISMATCHES, WIRE_MISMATCHES, COUNTS };
+
+typedef struct outcome {
+    hlq_guarded buffer[BUFFERS];
+    uint64_t count[COUNTS];
+} outcome;
+
+/* Over all cases: that blocks went wide or out of range, held NaN, failed their check. */
+static uint64_t seen[COUNTS];
+
+/* Floating-point environment of the caller ----------------------------------------------------- */
+
+#if defined(__x86_64__)
+/* Rounds up, flushes denormals, takes denormals for zero, on top of the usual 0x1f80. */
+enum { USUAL = 0x1f80, HOSTILE = 0x1f80 | 0x4000 | 0x8000 | 0x0040 };
+static void environment_set(unsigned value) { _mm_setcsr(value); }
+static unsigned environment(void) { return _mm_getcsr(); }
+#else
+enum { USUAL = FE_TONEAREST, HOSTILE = FE_UPWARD };
+static void environment_set(unsigned value) { fesetround((int)value); }
+static unsigned environment(void) { return (unsigned)fegetround(); }
+#endif
+
+/* Running -------------------------------------------------------------------------------------- */
+
+static void call_all(const kernel_case *c, const hlq_kernels *k, void *const at[BUFFERS],
+                     uint64_t count[COUNTS])
+{
+    hlq_run run = run_of(c, at);
+    hlq_run wire = run;
+    wire.wide = c->modular ? NULL : at[WIRE_WIDE];
+    wire.side = at[WIRE_SIDE];
+    wire.planes = at[WIRE_PLANES];
+    uint8_t *failed = c->modular ? at[FAILED] : NULL;
+    hlq_source source = source_of(c, at, c->with_rotated), tensor = source_of(c, at, 0);
+
+    k->exponents(&c->place, &source, at[EXPONENT]);
+    count[ENCODED] = k->encode(&run, &source);
+    count[MISMATCHES] = k->decode(&run, c->factor, c->dtype, at[DECODED], c->elems, failed);
+    k->decode_add(&run, c->unit, at[ACC]);
+    k->decode_add(&wire, c->unit, at[ACC]);
+    k->rotate_add(&c->place, &tensor, c->unit, at[ACC]);
+    count[NONFINITE] = k->unrotate(&c->place, at[ROTATED], c->rotated_unit, c->factor, c->dtype,
+                                   at[UNROTATED], c->elems);
+    if (c->modular) k->planes_add(&run, &wire);
+    count[WIRE_MISMATCHES] = k->decode(&wire, c->factor, c->dtype, at[FROM_WIRE], c->elems, failed);
+}
+
+/* Which NaN a sum of NaNs is, processors and compilers decide; unrotate makes all of them one. */
+static void make_nans_equal(const hlq_guarded *acc)
+{
+    float *x = acc->data;
+    for (size_t i = 0; i < acc->bytes / sizeof *x; i++) {
+        if (isnan(x[i])) x[i] = NAN;
+    }
+}
+
+/* Runs one variant in fresh buffers, each at an alignment and a guard of its own. */
+static outcome run_variant(hlq_rng *rng, const kernel_case *c, const hlq_kernels *k, unsigned env)
+{
+    outcome o = {0};
+    void *at[BUFFERS];
+    for (int i = 0; i < BUFFERS; i++) {
+        int side = hlq_rng_between(rng, GUARD_AFTER, GUARD_BEFORE);
+        int misalign = hlq_rng_between(rng, -8, 15) / buffers[i].align * buffers[i].align;
+        o.buffer[i] = hlq_guarded_new(c->bytes[i], side, misalign);
+        at[i] = o.buffer[i].data;
+        memcpy(at[i], c->content[i], c->bytes[i]);
+    }
+    environment_set(env);
+    call_all(c, k, at, o.count);
+    unsigned after = environment();
+    environment_set(USUAL);
+    CHECK_EQ(after, env);
+    make_nans_equal(&o.buffer[ACC]);
+    for (int i = 0; i < BUFFERS; i++) {
+        if (!hlq_guarded_intact(&o.buffer[i])) {
+            hlq_test_fail(__FILE__, __LINE__, "wrote beyond %s", buffers[i].name);
+        }
+        if (i < INPUTS && memcmp(at[i], c->content[i], c->bytes[i]) != 0) {
+            hlq_test_fail(__FILE__, __LINE__, "changed its input %s", buffers[i].name);
+        }
+    }
+    return o;
+}
+
+static void compare(const outcome *got, const outcome *want)
+{
+    for (int i = INPUTS; i < BUFFERS; i++) {
+        hlq_check_bytes(got->buffer[i].data, want->buffer[i].data, got->buffer[i].bytes, __FILE__,
+                        __LINE__, buffers[i].name);
+    }
+    for (int i = 0; i < COUNTS; i++) {
+        CHECK_EQ(got->count[i], want->count[i]);
+        seen[i] += want->count[i];
+    }
+}
+
+static void outcome_free(outcome *o)
+{
+    for (int i = 0; i < BUFFERS; i++) hlq_guarded_free(&o->buffer[i]);
+}
+
+static void test_case_on_all(hlq_rng *rng, const kernel_case *c)
+{
+    const hlq_kernels *k;
+    int supported;
+    outcome want = run_variant(rng, c, &hlq_kernels_scalar, USUAL);
+    for (int i = 0; (k = hlq_kernels_at(i, &supported)); i++) {
+        if (!supported) continue;
+        unsigned env = hlq_rng_between(rng, 0, 1) ? USUAL : HOSTILE;
+        hlq_test_case("%s, %s, %s, %zu elements, %zu blocks, stride %d, %s%s%s%s", k->name,
+                      hlq_lattice_name(c->lattice), c->dtype ? "bfloat16" : "float32", c->elems,
+                      c->place.blocks, (int)c->place.stride, c->modular ? "modular" : "ramp",
+                      c->with_residual ? ", residual" : "", c->with_rotated ? ", rotated" : "",
+                      env == HOSTILE ? ", hostile environment" : "");
+        outcome got = run_variant(rng, c, k, env);
+        compare(&got, &want);
+        outcome_free(&got);
+    }
+    outcome_free(&want);
+}
+
+/* The cross product of sizes, lattices, types and forms; all else at random. */
+static void test_all_variants_give_the_bytes_of_scalar(void)
+{
+    static const struct {
+        size_t elems;
+        int cases;
+    } sizes[] = {{0, 1},    {1, 40},    {255, 40},  {256, 40},
+                 {257, 40}, {1021, 40}, {7919, 20}, {65536, 3}};
+    hlq_rng rng = hlq_rng_new(1);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (int choice = 0; choice < 12 * sizes[i].cases; choice++) {
+            hlq_lattice lattice = (hlq_lattice)(choice % 3);
+            hlq_dtype dtype = choice / 3 % 2 ? HLQ_BFLOAT16 : HLQ_FLOAT32;
+            kernel_case c = case_new(&rng, sizes[i].elems, lattice, dtype, choice / 6 % 2);
+            test_case_on_all(&rng, &c);
+            case_free(&c);
+        }
+    }
+}
+
+/* hlq_run_take cuts a run where its side words, planes and wide bits can be cut. */
+static void test_pieces_of_a_run_make_the_whole(void)
+{
+    hlq_rng rng = hlq_rng_new(2);
+    for (int choice = 0; choice < 200; choice++) {
+        size_t elems = 1 + hlq_rng_below(&rng, 20000);
+        kernel_case c = case_new(&rng, elems, (hlq_lattice)(choice % 3), HLQ_FLOAT32, choice & 1);
+        hlq_test_case("%zu blocks, %s", c.place.blocks, c.modular ? "modular" : "ramp");
+        outcome whole = {0}, pieces = {0};
+        void *in_whole[BUFFERS], *in_pieces[BUFFERS];
+        for (int i = 0; i < BUFFERS; i++) {
+            whole.buffer[i] = hlq_guarded_new(c.bytes[i], GUARD_AFTER, -1);
+            pieces.buffer[i] = hlq_guarded_new(c.bytes[i], GUARD_AFTER, -1);
+            in_whole[i] = memcpy(whole.buffer[i].data, c.content[i], c.bytes[i]);
+            in_pieces[i] = memcpy(pieces.buffer[i].data, c.content[i], c.bytes[i]);
+        }
+        hlq_run run = run_of(&c, in_whole), rest = run_of(&c, in_pieces);
+        hlq_source source = source_of(&c, in_whole, 0), cut = source_of(&c, in_pieces, 0);
+        whole.count[ENCODED] = hlq_kernels_scalar.encode(&run, &source);
+        hlq_kernels_scalar.decode(&run, 1, c.dtype, in_whole[DECODED], elems, NULL);
+        while (rest.place.blocks) {
+            hlq_run piece = hlq_run_take(&rest, 8 * (size_t)hlq_rng_between(&rng, 1, 4));
+            pieces.count[ENCODED] += hlq_kernels_scalar.encode(&piece, &cut);
+            hlq_kernels_scalar.decode(&piece, 1, c.dtype, in_pieces[DECODED], elems, NULL);
+        }
+        compare(&pieces, &whole);
+        outcome_free(&whole);
+        outcome_free(&pieces);
+        case_free(&c);
+    }
+}
+
+/* Sums are made in units near the largest rank's numbers; another rank's may be 2^-200 of these. */
+static void test_a_tiny_run_adds_nothing_to_a_huge_sum(void)
+{
+    float x[HLQ_BLOCK_ELEMS], acc[HLQ_BLOCK_ELEMS];
+    uint32_t side[HLQ_RAMP_WORDS], planes[HLQ_BITS_MAX * HLQ_PLANE_WORDS];
+    uint8_t code, bits = 4, wide;
+    int16_t exponent;
+    hlq_rng rng = hlq_rng_new(3);
+    hlq_rng_fill(&rng, hlq_rng_gauss, x, HLQ_BLOCK_ELEMS);
+    for (int i = 0; i < HLQ_BLOCK_ELEMS; i++) x[i] *= 1e-30f;
+    hlq_source source = {.data = x, .elems = HLQ_BLOCK_ELEMS};
+    hlq_run run = {.place = {.blocks = 1, .stride = 1},
+                   .code = &code,
+                   .bits = &bits,
+                   .wide = &wide,
+                   .side = side,
+                   .planes = planes};
+    hlq_kernels_scalar.exponents(&run.place, &source, &exponent);
+    run.base = hlq_base_of_exponents(&exponent, 1);
+    hlq_codes_from_exponents(&exponent, 1, run.base, &code);
+    hlq_kernels_scalar.encode(&run, &source);
+    for (int unit = run.base; unit <= HLQ_UNIT_LIMIT; unit++) {
+        hlq_test_case("base %d, unit %d", run.base, unit);
+        for (int i = 0; i < HLQ_BLOCK_ELEMS; i++) acc[i] = 1;
+        hlq_kernels_scalar.decode_add(&run, unit, acc);
+        double most = 0;
+        for (int i = 0; i < HLQ_BLOCK_ELEMS; i++) most = fmax(most, fabs(acc[i] - 1.0));
+        /* No rotated number exceeds 16 rms, nor its code 1.5 times that; rounding to float32. */
+        if (!CHECK_AT_MOST(most, 24 * exp2(run.base - unit) + 0x1p-23)) break;
+    }
+}
+
+/* Where others have numbers, a rank may have a block of denormals. exponents() says it is zero, and
+   that others may have agreed on a size far below it; so it is coded as zero. */
+static void test_a_block_of_denormals_is_coded_as_zeros(void)
+{
+    enum {
+        SMALLEST = -130,
+        WORDS = HLQ_BITS_MAX * HLQ_PLANE_WORDS
+    }; /* base of a block with a single 2^-126 */
+    static const uint32_t zeros[WORDS];
+    float x[HLQ_BLOCK_ELEMS];
+    uint32_t side[1], planes[WORDS];
+    uint8_t code = HLQ_CODE_TOP, bits = HLQ_BITS_MAX;
+    hlq_rng rng = hlq_rng_new(4);
+    for (int i = 0; i < HLQ_BLOCK_ELEMS; i++) x[i] = (float)hlq_rng_uniform(&rng) * 0x1p-126f;
+    hlq_source source = {.data = x, .elems = HLQ_BLOCK_ELEMS};
+    hlq_run run = {.place = {.blocks = 1, .stride = 1},
+                   .base = SMALLEST,
+                   .modular = 1,
+                   .code = &code,
+                   .bits = &bits,
+                   .side = side,
+                   .planes = planes};
+    const hlq_kernels *k;
+    int supported;
+    for (int i = 0; (k = hlq_kernels_at(i, &supported)); i++) {
+        if (!supported) continue;
+        hlq_test_case("denormals by %s", k->name);
+        CHECK_EQ(k->encode(&run, &source), 0);
+        CHECK_EQ(side[0], 0);
+        CHECK_BYTES(planes, zeros, sizeof zeros);
+    }
+}
+
+int main(void)
+{
+    const hlq_kernels *k;
+    int supported;
+    hlq_test_start("test_kernels");
+    for (int i = 0; (k = hlq_kernels_at(i, &supported)); i++) {
+        printf("%s: %s\n", k->name, supported ? "tested" : "this processor cannot run it");
+    }
+    test_all_variants_give_the_bytes_of_scalar();
+    test_pieces_of_a_run_make_the_whole();
+    test_a_tiny_run_adds_nothing_to_a_huge_sum();
+    test_a_block_of_denormals_is_coded_as_zeros();
+    hlq_test_case("all");
+    for (int i = 0; i < COUNTS; i++) CHECK(seen[i] > 0);
+    return hlq_test_end();
+}
