@@ -50,22 +50,52 @@ static void list_entries(perf_table *table, const perf_options *o)
             (perf_entry){codec->name, HLQ_ALG_AUTO, 0.0, HLQ_FLOAT32, codec};
 }
 
+/*
+ * The count for a larger buffer of so many elements. All that a rank sends must be there. Parts are
+ * whole chunks, so that any rank can have any of them.
+ */
+static size_t count_for(const perf_table *table, size_t elems)
+{
+    const perf_bench *bench = &table->bench;
+    size_t available = perf_input_count(bench->input), n = (size_t)bench->world->size;
+    hlq_operation op = bench->options->op;
+    if (op != HLQ_ALL_GATHER && elems > available) elems = available;
+    if (op == HLQ_ALL_REDUCE) return elems;
+    size_t count = elems / n;
+    if (op == HLQ_ALL_GATHER && count > available) count = available;
+    count = count / PERF_CHUNK_ELEMS * PERF_CHUNK_ELEMS;
+    return count > 0 ? count : PERF_CHUNK_ELEMS;
+}
+
 /* Sizes that a file cuts to the same count are one. */
 static void list_sizes(perf_table *table, const perf_options *o)
 {
     size_t available = perf_input_count(table->bench.input);
     size_t elem_bytes = hlq_dtype_bytes(o->dtype);
     if (available != SIZE_MAX && !o->sizes_given) {
-        table->count[table->sizes++] = available;
+        int is_part = o->op == HLQ_ALL_GATHER; /* all of the row, from each rank */
+        size_t elems = available * (is_part ? (size_t)table->bench.world->size : 1);
+        table->count[table->sizes++] = count_for(table, elems);
         return;
     }
     for (size_t bytes = o->min_bytes; bytes <= o->max_bytes; bytes *= (size_t)o->factor) {
-        size_t count = bytes < elem_bytes ? 1 : bytes / elem_bytes;
-        if (count > available) count = available;
+        size_t count = count_for(table, bytes < elem_bytes ? 1 : bytes / elem_bytes);
         if (table->sizes == 0 || table->count[table->sizes - 1] != count)
             table->count[table->sizes++] = count;
         if (bytes > o->max_bytes / (size_t)o->factor) break;
     }
+}
+
+static perf_shape shape_of(const perf_table *table, size_t size)
+{
+    const perf_world *world = table->bench.world;
+    return (perf_shape){table->bench.options->op, world->size, world->rank, table->count[size]};
+}
+
+static size_t size_bytes(const perf_table *table, size_t size)
+{
+    perf_shape shape = shape_of(table, size);
+    return perf_shape_elems(&shape) * hlq_dtype_bytes(table->bench.options->dtype);
 }
 
 /* Bytes of memory that programs can still have; SIZE_MAX where the system does not say. */
@@ -82,31 +112,33 @@ static size_t free_memory_bytes(void)
 }
 
 /* Asks the library about every entry at the largest size, before anything runs. */
-static void check_entries(const perf_table *table, char *error)
+static void check_entries(perf_table *table, char *error)
 {
-    const perf_bench *bench = &table->bench;
-    size_t count = table->count[table->sizes - 1], most = 0;
+    perf_bench *bench = &table->bench;
+    size_t most = 0;
+    bench->shape = shape_of(table, table->sizes - 1);
     for (size_t i = 0; i < table->entries; i++) {
         const perf_entry *entry = &table->entry[i];
-        hlq_plan_info plan = {.struct_bytes = sizeof plan};
+        hlq_plan_info plan = {.struct_bytes = sizeof plan, .operation = bench->shape.op};
         hlq_call call = HLQ_CALL_INIT;
         call.algorithm = entry->algorithm;
         call.bits = entry->bits;
-        if (entry->codec == NULL &&
-            hlq_comm_plan(bench->comm, count, entry->dtype, HLQ_SUM, &call, &plan) != HLQ_OK) {
+        if (entry->codec == NULL && hlq_comm_plan(bench->comm, bench->shape.count, entry->dtype,
+                                                  HLQ_SUM, &call, &plan) != HLQ_OK) {
             snprintf(error, TOOL_ERROR_BYTES, "--alg %s --bits %g: %s",
                      hlq_algorithm_name(entry->algorithm), entry->bits,
                      hlq_comm_last_error(bench->comm));
             return;
         }
-        size_t bytes = perf_bench_bytes(bench, entry, &plan, count);
+        size_t bytes = perf_bench_bytes(bench, entry, &plan);
         most = bytes > most ? bytes : most;
     }
     char needed[16], there[16];
     if (most > free_memory_bytes())
         snprintf(error, TOOL_ERROR_BYTES,
                  "%zu numbers for each of %d ranks in this process need %s of memory; %s are free",
-                 count, bench->world->local_ranks, tool_write_bytes((double)most, needed),
+                 perf_shape_elems(&bench->shape), bench->world->local_ranks,
+                 tool_write_bytes((double)most, needed),
                  tool_write_bytes((double)free_memory_bytes(), there));
 }
 
@@ -127,7 +159,7 @@ static int run_rows(perf_table *table, char *error)
         const perf_entry *entry = &table->entry[i];
         if (speaks)
             perf_report_progress(entry, table->verdict.rows + 1, table->sizes * table->entries,
-                                 bench->count * hlq_dtype_bytes(entry->dtype));
+                                 perf_shape_elems(&bench->shape) * hlq_dtype_bytes(entry->dtype));
         int failed = perf_bench_run(bench, entry, row, error);
         if (speaks) perf_report_progress(NULL, 0, 0, 0);
         if (failed) return -1;
@@ -177,8 +209,8 @@ static int run_with_input(perf_table *table, char *error)
         .options = options,
         .ranks = bench->world->size,
         .transport = bench->world->wire.name,
-        .min_bytes = table->count[0] * hlq_dtype_bytes(options->dtype),
-        .max_bytes = table->count[table->sizes - 1] * hlq_dtype_bytes(options->dtype),
+        .min_bytes = size_bytes(table, 0),
+        .max_bytes = size_bytes(table, table->sizes - 1),
     };
     check_entries(table, error);
     open_json(table, options->json, error);

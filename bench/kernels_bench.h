@@ -5,6 +5,7 @@
 #ifndef HLQ_BENCH_KERNELS_BENCH_H
 #define HLQ_BENCH_KERNELS_BENCH_H
 
+#include <kernels/hnlq.h>
 #include <kernels/kernels.h>
 
 /* What a run points to. */
@@ -25,6 +26,7 @@ typedef struct kernels_bench {
     int bits;
     hlq_run run;
     hlq_source source;
+    hlq_hnlq hnlq;       /* of the quantizer's cases */
     size_t copied_bytes; /* what memcpy is to copy beside the case */
 } kernels_bench;
 

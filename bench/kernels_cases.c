@@ -33,7 +33,7 @@ static void begin(kernels_bench *b)
 static void find_codes(kernels_bench *b)
 {
     b->kernels->exponents(&b->run.place, &b->source, b->exponent);
-    b->run.base = hlq_base_of_exponents(b->exponent, b->blocks);
+    b->run.base = hlq_base_of_exponents(HLQ_FLOAT32, b->exponent, b->blocks);
     hlq_codes_from_exponents(b->exponent, b->blocks, b->run.base, b->code);
 }
 
@@ -132,6 +132,56 @@ static void run_planes_add(kernels_bench *b)
     b->kernels->planes_add(&b->run, &in);
 }
 
+/*
+ * The quantizer at q = 4, depth 2 and one scale at which nothing overloads: 4 bits per number, a
+ * byte for each of two digits.
+ */
+static const float quantizer_scale[] = {1.0f, 1.0f}; /* and its inverse */
+
+static void prepare_hnlq(kernels_bench *b, hlq_lattice lattice, int dim)
+{
+    begin(b);
+    b->hnlq = (hlq_hnlq){
+        .lattice = lattice,
+        .dim = dim,
+        .q = 4,
+        .depth = 2,
+        .q_log2 = 2,
+        .tries = 1,
+        .scale = quantizer_scale,
+        .inverse = quantizer_scale + 1,
+    };
+}
+
+static void run_hnlq_encode(kernels_bench *b)
+{
+    size_t vectors = b->source.elems / (size_t)b->hnlq.dim;
+    b->kernels->hnlq->encode(&b->hnlq, b->tensor, vectors, (hlq_dither_at){NULL, 0}, b->acc, NULL,
+                             NULL);
+}
+
+static void run_hnlq_decode(kernels_bench *b)
+{
+    size_t vectors = b->source.elems / (size_t)b->hnlq.dim;
+    b->kernels->hnlq->decode(&b->hnlq, b->acc, NULL, vectors, (hlq_dither_at){NULL, 0},
+                             b->hnlq.depth, b->out);
+}
+
+static void prepare_hnlq_d4(kernels_bench *b) { prepare_hnlq(b, HLQ_LATTICE_D4, 4); }
+static void prepare_hnlq_e8(kernels_bench *b) { prepare_hnlq(b, HLQ_LATTICE_E8, 8); }
+
+static void prepare_hnlq_decode_d4(kernels_bench *b)
+{
+    prepare_hnlq_d4(b);
+    run_hnlq_encode(b);
+}
+
+static void prepare_hnlq_decode_e8(kernels_bench *b)
+{
+    prepare_hnlq_e8(b);
+    run_hnlq_encode(b);
+}
+
 static const kernels_case cases[] = {
     {"exponents", 0, begin, run_exponents},
     {"encode", 1, prepare_encode, run_encode},
@@ -143,6 +193,10 @@ static const kernels_case cases[] = {
     {"encode_modular", 1, prepare_encode_modular, run_encode},
     {"decode_modular", 1, prepare_decode_modular, run_decode_modular},
     {"planes_add", 1, prepare_planes_add, run_planes_add},
+    {"hnlq_encode_d4", 0, prepare_hnlq_d4, run_hnlq_encode},
+    {"hnlq_decode_d4", 0, prepare_hnlq_decode_d4, run_hnlq_decode},
+    {"hnlq_encode_e8", 0, prepare_hnlq_e8, run_hnlq_encode},
+    {"hnlq_decode_e8", 0, prepare_hnlq_decode_e8, run_hnlq_decode},
 };
 
 const kernels_case *kernels_case_at(int i)

@@ -8,34 +8,55 @@
 #include <string.h>
 
 /* Where slice p starts: slices are whole chunks, as equal as can be, the last one cut. */
-static size_t slice_start(int ranks, size_t count, int p)
+static size_t slice_start(const perf_shape *shape, int p)
 {
+    size_t count = perf_shape_received(shape);
     size_t chunks = count / PERF_CHUNK_ELEMS + (count % PERF_CHUNK_ELEMS != 0);
-    size_t n = (size_t)ranks, at = (size_t)p;
+    size_t n = (size_t)shape->ranks, at = (size_t)p;
+    if (!perf_shape_same(shape)) return p == shape->rank ? 0 : count;
     size_t start = (chunks / n * at + chunks % n * at / n) * PERF_CHUNK_ELEMS;
     return start < count ? start : count;
 }
 
-size_t perf_exact_bytes(int ranks, size_t count)
+size_t perf_exact_bytes(const perf_shape *shape)
 {
-    return (count / (size_t)ranks + PERF_CHUNK_ELEMS) * sizeof(double);
+    size_t elems = perf_shape_received(shape);
+    if (perf_shape_same(shape)) elems = elems / (size_t)shape->ranks + PERF_CHUNK_ELEMS;
+    return elems * sizeof(double);
 }
 
-int perf_exact_make(perf_exact *exact, const perf_world *world, const perf_input *input,
-                    size_t count, hlq_dtype dtype)
+/* Adds what rank `from` contributes to elements first … of recv; they lie in one chunk. */
+static void add_contribution(const perf_exact *exact, const perf_input *input, hlq_dtype dtype,
+                             int from, size_t first, size_t elems, double *result)
 {
-    exact->count = count;
-    exact->first = slice_start(world->size, count, world->rank);
-    exact->elems = slice_start(world->size, count, world->rank + 1) - exact->first;
-    exact->sum = calloc(exact->elems + 1, sizeof *exact->sum);
-    if (exact->sum == NULL) return -1;
+    const perf_shape *s = &exact->shape;
+    float x[PERF_CHUNK_ELEMS];
+    size_t at = first;
+    if (!perf_shape_sums(s)) {
+        if (first / s->count != (size_t)from) return;
+        at = first % s->count;
+    }
+    if (s->op == HLQ_REDUCE_SCATTER || s->op == HLQ_ALL_TO_ALL) at += (size_t)s->rank * s->count;
+    perf_input_read(input, from, at, elems, dtype, x);
+    for (size_t i = 0; i < elems; i++) result[i] += (double)x[i];
+}
+
+int perf_exact_make(perf_exact *exact, const perf_shape *shape, const perf_input *input,
+                    hlq_dtype dtype)
+{
+    size_t end =
+        perf_shape_same(shape) ? slice_start(shape, shape->rank + 1) : perf_shape_received(shape);
+    exact->shape = *shape;
+    exact->first = slice_start(shape, shape->rank);
+    exact->elems = end - exact->first;
+    exact->result = calloc(exact->elems + 1, sizeof *exact->result);
+    if (exact->result == NULL) return -1;
     for (size_t at = 0; at < exact->elems; at += PERF_CHUNK_ELEMS) {
         size_t left = exact->elems - at;
         size_t elems = left < PERF_CHUNK_ELEMS ? left : PERF_CHUNK_ELEMS;
-        for (int rank = 0; rank < world->size; rank++) {
-            float x[PERF_CHUNK_ELEMS];
-            perf_input_read(input, rank, exact->first + at, elems, dtype, x);
-            for (size_t i = 0; i < elems; i++) exact->sum[at + i] += (double)x[i];
+        for (int rank = 0; rank < shape->ranks; rank++) {
+            add_contribution(exact, input, dtype, rank, exact->first + at, elems,
+                             exact->result + at);
         }
     }
     return 0;
@@ -43,7 +64,7 @@ int perf_exact_make(perf_exact *exact, const perf_world *world, const perf_input
 
 void perf_exact_free(perf_exact *exact)
 {
-    free(exact->sum);
+    free(exact->result);
     *exact = (perf_exact){0};
 }
 
@@ -54,20 +75,13 @@ typedef struct tally {
     uint64_t wrong, hash;
 } tally;
 
-static float element(const void *result, hlq_dtype dtype, size_t i)
-{
-    if (dtype == HLQ_FLOAT32) return ((const float *)result)[i];
-    return perf_float_from_bfloat16(((const uint16_t *)result)[i]);
-}
-
-/* One block of at most 256: its elements are judged for size only if all its sums are finite. */
-static void judge_block(const double *exact, const void *result, hlq_dtype dtype, size_t first,
-                        size_t elems, tally *t)
+/* One block of at most 256: its elements are judged for size only if all of it should be finite. */
+static void judge_block(const double *exact, const double *result, size_t elems, tally *t)
 {
     int finite = 1;
     for (size_t i = 0; i < elems; i++) finite = finite && isfinite(exact[i]);
     for (size_t i = 0; i < elems; i++) {
-        double x = (double)element(result, dtype, first + i);
+        double x = result[i];
         if (!finite || !isfinite(x)) {
             t->wrong += finite || (!isfinite(exact[i]) && isfinite(x));
             continue;
@@ -89,8 +103,8 @@ static uint64_t count_different(perf_world *world, const perf_exact *exact, cons
     unsigned char *theirs = malloc(slice_bytes * (size_t)world->size + 1);
     if (theirs == NULL) perf_world_die(world, "no memory to compare the results of the ranks");
     for (int p = 0; p < world->size; p++) {
-        size_t start = slice_start(world->size, exact->count, p);
-        size_t end = slice_start(world->size, exact->count, p + 1);
+        size_t start = slice_start(&exact->shape, p);
+        size_t end = slice_start(&exact->shape, p + 1);
         world->send[p] =
             (hlq_message){(unsigned char *)result + start * elem_bytes, (end - start) * elem_bytes};
         world->recv[p] = (hlq_message){theirs + (size_t)p * slice_bytes, slice_bytes};
@@ -121,11 +135,15 @@ void perf_check(perf_world *world, const perf_exact *exact, const void *result, 
                 perf_errors *errors)
 {
     size_t elem_bytes = hlq_dtype_bytes(dtype);
-    tally mine = {.hash = tool_hash(result, exact->count * elem_bytes)};
+    const unsigned char *bytes = result;
+    int comparable = perf_shape_same(&exact->shape);
+    tally mine = {.hash = tool_hash(result, perf_shape_received(&exact->shape) * elem_bytes)};
     for (size_t at = 0; at < exact->elems; at += PERF_CHUNK_ELEMS) {
         size_t left = exact->elems - at;
-        judge_block(exact->sum + at, result, dtype, exact->first + at,
-                    left < PERF_CHUNK_ELEMS ? left : PERF_CHUNK_ELEMS, &mine);
+        size_t elems = left < PERF_CHUNK_ELEMS ? left : PERF_CHUNK_ELEMS;
+        double x[PERF_CHUNK_ELEMS];
+        perf_numbers_load(dtype, bytes + (exact->first + at) * elem_bytes, elems, x);
+        judge_block(exact->result + at, x, elems, &mine);
     }
     tally *all = gather_tallies(world, &mine);
     tally total = all[0];
@@ -136,7 +154,7 @@ void perf_check(perf_world *world, const perf_exact *exact, const void *result, 
         total.largest_error = fmax(total.largest_error, all[rank].largest_error);
         total.largest_exact = fmax(total.largest_exact, all[rank].largest_exact);
         total.wrong += all[rank].wrong;
-        errors->same = errors->same && all[rank].hash == all[0].hash;
+        errors->same = errors->same && (!comparable || all[rank].hash == all[0].hash);
     }
     free(all);
     if (!errors->same) {

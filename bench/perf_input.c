@@ -4,6 +4,8 @@
  */
 #include "perf_input.h"
 
+#include <collective/elements.h>
+
 #include <math.h>
 #include <string.h>
 
@@ -99,20 +101,26 @@ size_t perf_input_count(const perf_input *input)
     return input->draw != NULL ? SIZE_MAX : input->file.count;
 }
 
-uint16_t perf_bfloat16_from_float(float x)
+void perf_numbers_store(hlq_dtype dtype, const float *x, size_t elems, void *tensor)
 {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    if (isnan(x)) return (uint16_t)(bits >> 16 | 0x40);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+    double *wide = tensor;
+    if (dtype != HLQ_FLOAT64) hlq_elements_store(tensor, x, dtype, elems, 1.0);
+    for (size_t i = 0; dtype == HLQ_FLOAT64 && i < elems; i++) wide[i] = (double)x[i];
 }
 
-float perf_float_from_bfloat16(uint16_t half)
+void perf_numbers_load(hlq_dtype dtype, const void *tensor, size_t elems, double *x)
 {
-    uint32_t bits = (uint32_t)half << 16;
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
+    float chunk[PERF_CHUNK_ELEMS];
+    const char *from = tensor;
+    if (dtype == HLQ_FLOAT64) {
+        memcpy(x, tensor, elems * sizeof *x);
+        return;
+    }
+    for (size_t at = 0; at < elems; at += PERF_CHUNK_ELEMS) {
+        size_t here = elems - at < PERF_CHUNK_ELEMS ? elems - at : PERF_CHUNK_ELEMS;
+        hlq_elements_load(chunk, from + at * hlq_dtype_bytes(dtype), dtype, here);
+        for (size_t i = 0; i < here; i++) x[at + i] = (double)chunk[i];
+    }
 }
 
 static void read_chunk(const perf_input *input, int rank, size_t first, size_t elems, float *out)
@@ -136,7 +144,11 @@ void perf_input_read(const perf_input *input, int rank, size_t first, size_t ele
         read_chunk(input, rank, first + i, left < PERF_CHUNK_ELEMS ? left : PERF_CHUNK_ELEMS,
                    out + i);
     }
-    if (dtype != HLQ_BFLOAT16) return;
-    for (size_t i = 0; i < elems; i++)
-        out[i] = perf_float_from_bfloat16(perf_bfloat16_from_float(out[i]));
+    for (size_t i = 0; dtype != HLQ_FLOAT32 && i < elems; i += PERF_CHUNK_ELEMS) {
+        double tensor[PERF_CHUNK_ELEMS], x[PERF_CHUNK_ELEMS];
+        size_t here = elems - i < PERF_CHUNK_ELEMS ? elems - i : PERF_CHUNK_ELEMS;
+        perf_numbers_store(dtype, out + i, here, tensor);
+        perf_numbers_load(dtype, tensor, here, x);
+        for (size_t k = 0; k < here; k++) out[i + k] = (float)x[k];
+    }
 }

@@ -46,8 +46,8 @@ size_t perf_input_count(const perf_input *input);
 void perf_input_read(const perf_input *input, int rank, size_t first, size_t elems, hlq_dtype dtype,
                      float *out);
 
-/* One number to bfloat16 (round to nearest even; NaN stays NaN), and back. */
-uint16_t perf_bfloat16_from_float(float x);
-float perf_float_from_bfloat16(uint16_t half);
+/* elems numbers as dtype, which they fit, and back; the tensor may be float64. */
+void perf_numbers_store(hlq_dtype dtype, const float *x, size_t elems, void *tensor);
+void perf_numbers_load(hlq_dtype dtype, const void *tensor, size_t elems, double *x);
 
 #endif

@@ -7,11 +7,6 @@
 #include <limits.h>
 #include <string.h>
 
-static const char *const dtype_names[] = {
-    [HLQ_FLOAT32] = "float32",
-    [HLQ_BFLOAT16] = "bfloat16",
-};
-
 /* Long options without a letter get numbers beyond every letter. */
 enum {
     OPTION_OP = 256,
@@ -52,8 +47,6 @@ static const struct option long_options[] = {
     {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
 };
-
-const char *perf_dtype_name(hlq_dtype dtype) { return dtype_names[dtype]; }
 
 /* The algorithm of that name, or -1. */
 static int find_algorithm(const char *name)
@@ -118,13 +111,14 @@ static int read_lattice(const char *text, perf_options *options, char *error)
 
 static int read_dtype(const char *text, perf_options *options, char *error)
 {
-    for (size_t i = 0; i < sizeof dtype_names / sizeof *dtype_names; i++) {
-        if (strcmp(text, dtype_names[i]) == 0) {
+    for (int i = 0; hlq_dtype_is_float((hlq_dtype)i); i++) {
+        if (strcmp(text, hlq_dtype_name((hlq_dtype)i)) == 0) {
             options->dtype = (hlq_dtype)i;
             return 0;
         }
     }
-    snprintf(error, TOOL_ERROR_BYTES, "--dtype %s: the types are float32 and bfloat16", text);
+    snprintf(error, TOOL_ERROR_BYTES,
+             "--dtype %s: the types are float32, float64, bfloat16 and float16", text);
     return PERF_EXIT_USAGE;
 }
 
@@ -159,11 +153,17 @@ static int read_seed(const char *text, perf_options *options, char *error)
     return 0;
 }
 
-static int read_op(const char *text, char *error)
+static int read_op(const char *text, perf_options *options, char *error)
 {
-    if (strcmp(text, "all_reduce") == 0) return 0;
+    for (int i = 0; hlq_operation_name((hlq_operation)i) != NULL; i++) {
+        if (strcmp(text, hlq_operation_name((hlq_operation)i)) == 0) {
+            options->op = (hlq_operation)i;
+            return 0;
+        }
+    }
     snprintf(error, TOOL_ERROR_BYTES,
-             "--op %s: the one collective there is to measure is all_reduce", text);
+             "--op %s: the collectives are all_reduce, reduce_scatter, all_gather and all_to_all",
+             text);
     return PERF_EXIT_USAGE;
 }
 
@@ -188,7 +188,7 @@ static int read_argument(int option, const char *text, perf_options *o, char *er
     case 'n': return read_integer("-n", text, 1, &o->iterations, error);
     case 'w': return read_integer("-w", text, 0, &o->warmup, error);
     case 'c': return read_check(text, o, error);
-    case OPTION_OP: return read_op(text, error);
+    case OPTION_OP: return read_op(text, o, error);
     case OPTION_DTYPE: return read_dtype(text, o, error);
     case OPTION_ALG: return read_algorithms(text, o, error);
     case OPTION_BITS: return read_bits(text, o, error);

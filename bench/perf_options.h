@@ -18,11 +18,12 @@ enum {
 };
 
 typedef struct perf_options {
-    size_t min_bytes, max_bytes; /* of one rank's tensor */
+    size_t min_bytes, max_bytes; /* of one rank's tensor: the larger buffer */
     int sizes_given;             /* -b or -e was there: a file is then not used whole */
     int factor;
     int iterations, warmup;
     int check;
+    hlq_operation op;
     hlq_dtype dtype;
     hlq_lattice lattice;
     int algorithms;
@@ -42,8 +43,5 @@ typedef struct perf_options {
 int perf_options_read(int argc, char **argv, perf_options *options, char *error);
 
 void perf_options_help(FILE *out);
-
-/* "float32", "bfloat16". */
-const char *perf_dtype_name(hlq_dtype dtype);
 
 #endif

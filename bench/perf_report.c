@@ -8,8 +8,9 @@
 void perf_report_header(const perf_setup *setup)
 {
     const perf_options *o = setup->options;
-    printf("# hlq_perf %s: all_reduce, %d ranks (%s), kernels %s, lattice %s\n", hlq_version(),
-           setup->ranks, setup->transport, hlq_kernel_variant(), hlq_lattice_name(o->lattice));
+    printf("# hlq_perf %s: %s, %d ranks (%s), kernels %s, lattice %s\n", hlq_version(),
+           hlq_operation_name(o->op), setup->ranks, setup->transport, hlq_kernel_variant(),
+           hlq_lattice_name(o->lattice));
     printf(
         "# minBytes %zu maxBytes %zu step: %d(factor) warmup iters: %d iters: %d validation: %d\n",
         setup->min_bytes, setup->max_bytes, o->factor, o->warmup, o->iterations, o->check);
@@ -24,17 +25,23 @@ void perf_report_header(const perf_setup *setup)
     fflush(stdout);
 }
 
+static const char *same_text(const perf_row *row)
+{
+    if (!row->comparable) return "-";
+    return row->errors.same ? "yes" : "NO";
+}
+
 void perf_report_row(const perf_row *row)
 {
     printf("%12zu %12zu %8s %6s %6d %10.1f %7.3f %7.3f", row->size_bytes, row->count,
-           perf_dtype_name(row->dtype), "sum", -1, row->time_s * 1e6, row->algbw, row->busbw);
+           hlq_dtype_name(row->dtype), row->redop, -1, row->time_s * 1e6, row->algbw, row->busbw);
     if (row->checked) printf(" %6llu", (unsigned long long)row->errors.wrong);
     else printf(" %6s", "N/A");
     printf(" %8s %7.3f %12llu %7.3f", row->name, row->bits_per_elem,
            (unsigned long long)row->wire_bytes, row->effbw);
     if (row->checked)
         printf(" %9.3e %9.3e %6llu %4s\n", row->errors.vnmse, row->errors.max_rel,
-               (unsigned long long)row->overloads, row->errors.same ? "yes" : "NO");
+               (unsigned long long)row->overloads, same_text(row));
     else printf(" %9s %9s %6llu %4s\n", "N/A", "N/A", (unsigned long long)row->overloads, "N/A");
     fflush(stdout);
 }

@@ -21,8 +21,8 @@ static void write_setup(json *j, const perf_setup *setup)
     json_text(j, "mpi", hlq_mpi_library());
 #endif
     json_integer(j, "ranks", (uint64_t)setup->ranks);
-    json_text(j, "op", "all_reduce");
-    json_text(j, "redop", "sum");
+    json_text(j, "op", hlq_operation_name(o->op));
+    json_text(j, "redop", perf_redop_name(o->op));
     json_text(j, "lattice", hlq_lattice_name(o->lattice));
     json_text(j, "input", o->input);
     json_integer(j, "seed", o->seed);
@@ -43,7 +43,8 @@ static void write_errors(json *j, const perf_row *row)
     }
     json_real(j, "vnmse", row->errors.vnmse);
     json_real(j, "max_rel", row->errors.max_rel);
-    json_boolean(j, "same", row->errors.same);
+    if (row->comparable) json_boolean(j, "same", row->errors.same);
+    else json_text(j, "same", NULL);
     json_integer(j, "wrong", row->errors.wrong);
 }
 
@@ -59,7 +60,7 @@ static void write_row(json *j, const perf_row *row)
     json_boolean(j, "over_budget", row->over_budget);
     json_integer(j, "size", row->size_bytes);
     json_integer(j, "count", row->count);
-    json_text(j, "dtype", perf_dtype_name(row->dtype));
+    json_text(j, "dtype", hlq_dtype_name(row->dtype));
     json_real(j, "time_us", row->time_s * 1e6);
     json_real(j, "time_min_us", row->time_min_s * 1e6);
     json_real(j, "time_p99_us", row->time_p99_s * 1e6);

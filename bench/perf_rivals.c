@@ -19,9 +19,10 @@
 struct rival {
     const rival_codec *codec;
     const hlq_transport *wire;
-    size_t count, units;
-    uint8_t *codes;    /* of this rank's tensor, then of the sum: `units` units */
-    uint8_t *received; /* of this rank's part: one after the other, a part from each rank */
+    perf_shape shape;
+    size_t count, units; /* of the larger buffer */
+    uint8_t *codes;      /* of it: what this rank codes, then what all have: `units` units */
+    uint8_t *received;   /* of this rank's part: one after the other, a part from each rank */
     hlq_message *send, *recv;
 };
 
@@ -37,22 +38,28 @@ static size_t part_bytes(const rival *r, int p)
     return (part_start(r, p + 1) - part_start(r, p)) * r->codec->unit_bytes;
 }
 
+static uint8_t *part_codes(const rival *r, int p)
+{
+    return r->codes + part_start(r, p) * r->codec->unit_bytes;
+}
+
 static size_t units_of(size_t count)
 {
     return count / RIVAL_UNIT_ELEMS + (count % RIVAL_UNIT_ELEMS != 0);
 }
 
-size_t rival_buffer_bytes(const rival_codec *codec, int ranks, size_t count)
+size_t rival_buffer_bytes(const rival_codec *codec, const perf_shape *shape)
 {
-    return (2 * units_of(count) + (size_t)ranks) * codec->unit_bytes;
+    return (2 * units_of(perf_shape_elems(shape)) + (size_t)shape->ranks) * codec->unit_bytes;
 }
 
-rival *rival_create(const rival_codec *codec, const hlq_transport *wire, size_t count)
+rival *rival_create(const rival_codec *codec, const hlq_transport *wire, const perf_shape *shape)
 {
-    size_t ranks = (size_t)wire->size;
+    size_t ranks = (size_t)wire->size, count = perf_shape_elems(shape);
     rival *r = calloc(1, sizeof *r);
     if (r == NULL) return NULL;
-    *r = (rival){.codec = codec, .wire = wire, .count = count, .units = units_of(count)};
+    *r = (rival){
+        .codec = codec, .wire = wire, .shape = *shape, .count = count, .units = units_of(count)};
     r->codes = malloc(r->units * codec->unit_bytes);
     r->received = malloc((ranks * part_bytes(r, wire->rank)) | 1);
     r->send = calloc(ranks, sizeof *r->send);
@@ -72,46 +79,40 @@ void rival_destroy(rival *r)
     free(r);
 }
 
-/* How many of the 256 numbers of a unit the tensor has. */
-static size_t unit_elems(const rival *r, size_t unit)
+/* count numbers to whole units of code, and back. */
+static void encode_numbers(const rival *r, const float *x, size_t count, uint8_t *code)
 {
-    size_t left = r->count - unit * RIVAL_UNIT_ELEMS;
-    return left < RIVAL_UNIT_ELEMS ? left : RIVAL_UNIT_ELEMS;
-}
-
-static void encode_tensor(rival *r, const float *x)
-{
-    for (size_t u = 0; u < r->units; u++) {
-        const float *from = x + u * RIVAL_UNIT_ELEMS;
+    for (size_t at = 0; at < count; at += RIVAL_UNIT_ELEMS, code += r->codec->unit_bytes) {
+        const float *from = x + at;
         float last[RIVAL_UNIT_ELEMS] = {0};
-        if (unit_elems(r, u) < RIVAL_UNIT_ELEMS) {
-            memcpy(last, from, unit_elems(r, u) * sizeof *last);
+        if (count - at < RIVAL_UNIT_ELEMS) {
+            memcpy(last, from, (count - at) * sizeof *last);
             from = last;
         }
-        r->codec->encode(from, r->codes + u * r->codec->unit_bytes);
+        r->codec->encode(from, code);
     }
 }
 
-static void decode_tensor(const rival *r, float *x)
+static void decode_numbers(const rival *r, const uint8_t *code, size_t count, float *x)
 {
-    for (size_t u = 0; u < r->units; u++) {
-        const uint8_t *code = r->codes + u * r->codec->unit_bytes;
+    for (size_t at = 0; at < count; at += RIVAL_UNIT_ELEMS, code += r->codec->unit_bytes) {
         float last[RIVAL_UNIT_ELEMS];
-        if (unit_elems(r, u) == RIVAL_UNIT_ELEMS) {
-            r->codec->decode(code, x + u * RIVAL_UNIT_ELEMS);
+        if (count - at >= RIVAL_UNIT_ELEMS) {
+            r->codec->decode(code, x + at);
         } else {
             r->codec->decode(code, last);
-            memcpy(x + u * RIVAL_UNIT_ELEMS, last, unit_elems(r, u) * sizeof *last);
+            memcpy(x + at, last, (count - at) * sizeof *last);
         }
     }
 }
 
-/* The sum of all ranks' codes of this rank's part, in rank order, coded again, into codes. */
-static void reduce_part(rival *r)
+/* The sum of all ranks' codes of this rank's part, in rank order: to result, or if there is none,
+   coded again, into codes. */
+static void reduce_part(rival *r, float *result)
 {
     size_t unit_bytes = r->codec->unit_bytes;
     size_t bytes = part_bytes(r, r->wire->rank);
-    uint8_t *out = r->codes + part_start(r, r->wire->rank) * unit_bytes;
+    uint8_t *out = part_codes(r, r->wire->rank);
     for (size_t at = 0; at < bytes; at += unit_bytes) {
         float sum[RIVAL_UNIT_ELEMS], x[RIVAL_UNIT_ELEMS];
         r->codec->decode(r->received + at, sum);
@@ -119,7 +120,8 @@ static void reduce_part(rival *r)
             r->codec->decode(r->received + (size_t)rank * bytes + at, x);
             for (int i = 0; i < RIVAL_UNIT_ELEMS; i++) sum[i] += x[i];
         }
-        r->codec->encode(sum, out + at);
+        if (result == NULL) r->codec->encode(sum, out + at);
+        else memcpy(result + at / unit_bytes * RIVAL_UNIT_ELEMS, sum, sizeof sum);
     }
 }
 
@@ -137,8 +139,7 @@ static hlq_status scatter_parts(rival *r, double timeout_s, rival_cost *cost, ch
     int me = r->wire->rank;
     size_t bytes = part_bytes(r, me);
     for (int p = 0; p < r->wire->size; p++) {
-        uint8_t *part = r->codes + part_start(r, p) * r->codec->unit_bytes;
-        r->send[p] = (hlq_message){part, part_bytes(r, p)};
+        r->send[p] = (hlq_message){part_codes(r, p), part_bytes(r, p)};
         r->recv[p] = (hlq_message){r->received + (size_t)p * bytes, bytes};
     }
     memcpy(r->recv[me].data, r->send[me].data, bytes);
@@ -148,30 +149,46 @@ static hlq_status scatter_parts(rival *r, double timeout_s, rival_cost *cost, ch
 /* Every owner's part to all: codes → codes. */
 static hlq_status gather_parts(rival *r, double timeout_s, rival_cost *cost, char *error)
 {
-    hlq_message mine = r->send[r->wire->rank];
+    int me = r->wire->rank;
     for (int p = 0; p < r->wire->size; p++) {
-        r->recv[p] = r->send[p];
-        r->send[p] = mine;
+        r->send[p] = (hlq_message){part_codes(r, me), part_bytes(r, me)};
+        r->recv[p] = (hlq_message){part_codes(r, p), part_bytes(r, p)};
     }
     return exchange(r, timeout_s, cost, error);
 }
 
-hlq_status rival_all_reduce(rival *r, const float *send, float *recv, double timeout_s,
-                            rival_cost *cost, char *error)
+/* What is left to do between and after the exchanges. */
+static void reduce(rival *r, float *recv)
 {
+    if (r->shape.op == HLQ_ALL_REDUCE) reduce_part(r, NULL);
+    if (r->shape.op == HLQ_REDUCE_SCATTER) reduce_part(r, recv);
+}
+
+static void decode(rival *r, float *recv)
+{
+    const uint8_t *codes = r->shape.op == HLQ_ALL_TO_ALL ? r->received : r->codes;
+    if (r->shape.op != HLQ_REDUCE_SCATTER) decode_numbers(r, codes, r->count, recv);
+}
+
+hlq_status rival_run(rival *r, const float *send, float *recv, double timeout_s, rival_cost *cost,
+                     char *error)
+{
+    hlq_operation op = r->shape.op;
+    hlq_status status = HLQ_OK;
     *cost = (rival_cost){0};
     double begin = tool_seconds();
-    encode_tensor(r, send);
+    uint8_t *codes = op == HLQ_ALL_GATHER ? part_codes(r, r->wire->rank) : r->codes;
+    encode_numbers(r, send, perf_shape_sent(&r->shape), codes);
     double encoded = tool_seconds();
-    hlq_status status = scatter_parts(r, timeout_s, cost, error);
+    if (op != HLQ_ALL_GATHER) status = scatter_parts(r, timeout_s, cost, error);
     if (status != HLQ_OK) return status;
     double scattered = tool_seconds();
-    reduce_part(r);
+    reduce(r, recv);
     double reduced = tool_seconds();
-    status = gather_parts(r, timeout_s, cost, error);
+    if (perf_shape_same(&r->shape)) status = gather_parts(r, timeout_s, cost, error);
     if (status != HLQ_OK) return status;
     double gathered = tool_seconds();
-    decode_tensor(r, recv);
+    decode(r, recv);
     cost->encode = encoded - begin;
     cost->exchange = (scattered - encoded) + (gathered - reduced);
     cost->reduce = reduced - scattered;

@@ -21,9 +21,10 @@ typedef struct perf_entry {
 typedef struct perf_row {
     const char *name;  /* twoshot, modq, oneshot, native, fp32, bf16, fp8, int4 */
     const char *asked; /* the same, but auto where the library chose */
+    const char *redop; /* sum, none */
     double bits;
     hlq_dtype dtype;
-    size_t count, size_bytes;
+    size_t count, size_bytes; /* the library's argument; bytes of the larger buffer */
     double time_s, time_min_s, time_p99_s, time_max_s; /* over calls, of the slowest rank */
     double algbw, busbw, effbw;                        /* GB/s */
     double encode_s, exchange_s, reduce_s, decode_s;   /* mean over calls and ranks */
@@ -32,7 +33,8 @@ typedef struct perf_row {
     double vnmse_estimate; /* the library's own prediction; NaN for rivals */
     uint64_t overloads, retries, nonfinite_blocks;
     int over_budget;
-    int checked; /* errors is filled in */
+    int comparable; /* all ranks are to end with the same */
+    int checked;    /* errors is filled in */
     perf_errors errors;
 } perf_row;
 

@@ -12,16 +12,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of the larger buffer, in --dtype, or as float32 for the baselines. */
+static size_t buffer_bytes(const perf_bench *bench)
+{
+    size_t width = hlq_dtype_bytes(bench->options->dtype);
+    return perf_shape_elems(&bench->shape) * (width > sizeof(float) ? width : sizeof(float));
+}
+
 int perf_bench_prepare(perf_bench *bench, size_t count, char *error)
 {
     const perf_options *options = bench->options;
-    bench->count = count;
+    bench->shape = (perf_shape){options->op, bench->world->size, bench->world->rank, count};
     bench->loaded = -1;
-    bench->send = malloc(count * sizeof(float));
-    bench->recv = malloc(count * sizeof(float));
+    bench->send = malloc(buffer_bytes(bench));
+    bench->recv = malloc(buffer_bytes(bench));
     int failed = bench->send == NULL || bench->recv == NULL;
     if (!failed && options->check)
-        failed = perf_exact_make(&bench->exact, bench->world, bench->input, count, options->dtype);
+        failed = perf_exact_make(&bench->exact, &bench->shape, bench->input, options->dtype);
     if (failed) snprintf(error, TOOL_ERROR_BYTES, "no memory for tensors of %zu numbers", count);
     return perf_world_agree(bench->world, error) ? -1 : 0;
 }
@@ -34,13 +41,11 @@ void perf_bench_release(perf_bench *bench)
     bench->send = bench->recv = NULL;
 }
 
-size_t perf_bench_bytes(const perf_bench *bench, const perf_entry *entry, const hlq_plan_info *plan,
-                        size_t count)
+size_t perf_bench_bytes(const perf_bench *bench, const perf_entry *entry, const hlq_plan_info *plan)
 {
-    int ranks = bench->world->size;
-    size_t bytes = 2 * count * sizeof(float);
-    if (bench->options->check) bytes += perf_exact_bytes(ranks, count);
-    bytes += entry->codec != NULL ? rival_buffer_bytes(entry->codec, ranks, count)
+    size_t bytes = 2 * buffer_bytes(bench);
+    if (bench->options->check) bytes += perf_exact_bytes(&bench->shape);
+    bytes += entry->codec != NULL ? rival_buffer_bytes(entry->codec, &bench->shape)
                                   : (size_t)plan->workspace_bytes;
     return bytes * (size_t)bench->world->local_ranks;
 }
@@ -49,14 +54,12 @@ size_t perf_bench_bytes(const perf_bench *bench, const perf_entry *entry, const 
 static void load_tensor(perf_bench *bench, hlq_dtype dtype)
 {
     if (bench->loaded == (int)dtype) return;
-    for (size_t at = 0; at < bench->count; at += PERF_CHUNK_ELEMS) {
+    size_t count = perf_shape_sent(&bench->shape);
+    for (size_t at = 0; at < count; at += PERF_CHUNK_ELEMS) {
         float x[PERF_CHUNK_ELEMS];
-        size_t left = bench->count - at;
-        size_t elems = left < PERF_CHUNK_ELEMS ? left : PERF_CHUNK_ELEMS;
+        size_t elems = count - at < PERF_CHUNK_ELEMS ? count - at : PERF_CHUNK_ELEMS;
         perf_input_read(bench->input, bench->world->rank, at, elems, bench->options->dtype, x);
-        if (dtype == HLQ_FLOAT32) memcpy((float *)bench->send + at, x, elems * sizeof *x);
-        for (size_t i = 0; dtype == HLQ_BFLOAT16 && i < elems; i++)
-            ((uint16_t *)bench->send)[at + i] = perf_bfloat16_from_float(x[i]);
+        perf_numbers_store(dtype, x, elems, (char *)bench->send + at * hlq_dtype_bytes(dtype));
     }
     bench->loaded = (int)dtype;
 }
@@ -79,17 +82,31 @@ typedef struct perf_notes {
     uint64_t bytes_sent, control_bytes, overloads, retries, nonfinite_blocks;
 } perf_notes;
 
-static int call_library(perf_job *job, const void *send, char *error)
+static hlq_status call_collective(const perf_job *job, const void *send, void *recv)
 {
-    perf_bench *bench = job->bench;
+    const perf_bench *bench = job->bench;
+    hlq_dtype dtype = job->entry->dtype;
+    hlq_comm *comm = bench->comm;
+    size_t count = bench->shape.count;
     hlq_call call = HLQ_CALL_INIT;
     call.algorithm = job->entry->algorithm;
     call.bits = job->entry->bits;
-    hlq_status status = hlq_all_reduce(bench->comm, send, bench->recv, bench->count,
-                                       job->entry->dtype, HLQ_SUM, &call, NULL);
+    switch (bench->shape.op) {
+    case HLQ_REDUCE_SCATTER:
+        return hlq_reduce_scatter(comm, send, recv, count, dtype, HLQ_SUM, &call, NULL);
+    case HLQ_ALL_GATHER: return hlq_all_gather(comm, send, recv, count, dtype, &call, NULL);
+    case HLQ_ALL_TO_ALL: return hlq_all_to_all(comm, send, recv, count, dtype, &call, NULL);
+    case HLQ_ALL_REDUCE: break;
+    }
+    return hlq_all_reduce(comm, send, recv, count, dtype, HLQ_SUM, &call, NULL);
+}
+
+static int call_library(perf_job *job, const void *send, void *recv, char *error)
+{
+    hlq_status status = call_collective(job, send, recv);
     if (status == HLQ_OK) return 0;
-    snprintf(error, TOOL_ERROR_BYTES, "hlq_all_reduce: %s (%s)", hlq_comm_last_error(bench->comm),
-             hlq_status_string(status));
+    snprintf(error, TOOL_ERROR_BYTES, "hlq_%s: %s (%s)", hlq_operation_name(job->bench->shape.op),
+             hlq_comm_last_error(job->bench->comm), hlq_status_string(status));
     return -1;
 }
 
@@ -107,12 +124,11 @@ static void read_stats(perf_job *job, int timed)
     job->total.bytes_sent = job->stats.bytes_sent;
 }
 
-static void call_rival(perf_job *job, const void *send, int timed)
+static void call_rival(perf_job *job, const void *send, void *recv, int timed)
 {
     char error[HLQ_ERROR_BYTES] = "";
     rival_cost cost;
-    if (rival_all_reduce(job->rival, send, job->bench->recv, PERF_TIMEOUT_S, &cost, error) !=
-        HLQ_OK)
+    if (rival_run(job->rival, send, recv, PERF_TIMEOUT_S, &cost, error) != HLQ_OK)
         perf_world_die(job->bench->world, error);
     if (!timed) return;
     job->total.encode += cost.encode;
@@ -122,19 +138,30 @@ static void call_rival(perf_job *job, const void *send, int timed)
     job->total.bytes_sent = cost.bytes_sent;
 }
 
+/* Where the result goes. */
+static void *result_of(const perf_job *job)
+{
+    const perf_bench *bench = job->bench;
+    size_t at = bench->options->in_place ? perf_shape_recv_at(&bench->shape) : 0;
+    return (char *)bench->recv + at * hlq_dtype_bytes(job->entry->dtype);
+}
+
 /* One call; i counts from 0 through the timed ones and is negative during warm-up. */
 static int call_once(perf_job *job, int i, char *error)
 {
     perf_bench *bench = job->bench;
+    const perf_shape *shape = &bench->shape;
+    size_t width = hlq_dtype_bytes(job->entry->dtype);
     const void *send = bench->send;
     if (bench->options->in_place) {
-        memcpy(bench->recv, bench->send, job->size_bytes);
-        send = bench->recv;
+        void *place = (char *)bench->recv + perf_shape_send_at(shape) * width;
+        memcpy(place, bench->send, perf_shape_sent(shape) * width);
+        send = place;
     }
     perf_world_barrier(bench->world);
     double begin = tool_seconds();
-    if (job->rival != NULL) call_rival(job, send, i >= 0);
-    else if (call_library(job, send, error) != 0) return -1;
+    if (job->rival != NULL) call_rival(job, send, result_of(job), i >= 0);
+    else if (call_library(job, send, result_of(job), error) != 0) return -1;
     double seconds = tool_seconds() - begin;
     if (i >= 0) job->seconds[i] = seconds;
     if (job->rival == NULL) read_stats(job, i >= 0);
@@ -209,15 +236,15 @@ enum { SMALLEST_BUDGETED = 16384 };
 /* What follows from time, bytes and ranks: the bandwidths, bits per element, the budget. */
 static void fill_rates(const perf_job *job, perf_row *row)
 {
-    double n = (double)job->bench->world->size;
-    double factor = 2.0 * (n - 1.0) / n; /* of an all-reduce: what a ring sends per byte */
-    double elems = factor * (double)row->count;
-    size_t plain_bytes = row->count * hlq_dtype_bytes(job->bench->options->dtype);
+    size_t tensor = perf_shape_elems(&job->bench->shape);
+    double factor = perf_shape_factor(&job->bench->shape);
+    double elems = factor * (double)tensor;
+    size_t plain_bytes = tensor * hlq_dtype_bytes(job->bench->options->dtype);
     row->algbw = (double)row->size_bytes / row->time_s * 1e-9;
     row->busbw = row->algbw * factor;
     row->effbw = (double)plain_bytes * factor / row->time_s * 1e-9;
     row->bits_per_elem = elems > 0.0 ? 8.0 * (double)row->wire_bytes / elems : 0.0;
-    int budgeted = job->rival == NULL && row->count >= SMALLEST_BUDGETED &&
+    int budgeted = job->rival == NULL && tensor >= SMALLEST_BUDGETED &&
                    (job->resolved == HLQ_ALG_TWOSHOT || job->resolved == HLQ_ALG_ONESHOT);
     row->over_budget = budgeted && 8.0 * (double)row->wire_bytes > elems * row->bits;
 }
@@ -233,17 +260,19 @@ static int run_job(perf_job *job, perf_row *row, char *error)
     *row = (perf_row){
         .name = entry->name != NULL ? entry->name : algorithm,
         .asked = entry->name != NULL ? entry->name : hlq_algorithm_name(entry->algorithm),
+        .redop = perf_redop_name(bench->shape.op),
         .bits = entry->bits,
         .dtype = entry->dtype,
-        .count = bench->count,
+        .count = bench->shape.count,
         .size_bytes = job->size_bytes,
+        .comparable = perf_shape_same(&bench->shape),
         .checked = bench->options->check,
     };
     fill_times(job, row);
     fill_costs(job, row);
     fill_rates(job, row);
     if (row->checked)
-        perf_check(bench->world, &bench->exact, bench->recv, entry->dtype, &row->errors);
+        perf_check(bench->world, &bench->exact, result_of(job), entry->dtype, &row->errors);
     return 0;
 }
 
@@ -252,13 +281,13 @@ int perf_bench_run(perf_bench *bench, const perf_entry *entry, perf_row *row, ch
     perf_job job = {
         .bench = bench,
         .entry = entry,
-        .size_bytes = bench->count * hlq_dtype_bytes(entry->dtype),
+        .size_bytes = perf_shape_elems(&bench->shape) * hlq_dtype_bytes(entry->dtype),
         .seconds = calloc((size_t)bench->options->iterations, sizeof *job.seconds),
     };
     if (entry->codec != NULL)
-        job.rival = rival_create(entry->codec, &bench->world->wire, bench->count);
+        job.rival = rival_create(entry->codec, &bench->world->wire, &bench->shape);
     if (job.seconds == NULL || (entry->codec != NULL && job.rival == NULL))
-        snprintf(error, TOOL_ERROR_BYTES, "no memory to run %zu numbers", bench->count);
+        snprintf(error, TOOL_ERROR_BYTES, "no memory to run %zu numbers", bench->shape.count);
     int failed = perf_world_agree(bench->world, error);
     if (!failed) {
         load_tensor(bench, entry->dtype);

@@ -11,8 +11,8 @@ typedef struct perf_bench {
     const perf_options *options;
     const perf_input *input;
     hlq_comm *comm;
-    size_t count;
-    void *send, *recv; /* room for count float32 each */
+    perf_shape shape;
+    void *send, *recv; /* room for the larger buffer each, as float32 or --dtype */
     int loaded;        /* the hlq_dtype that send holds, or -1 */
     perf_exact exact;
 } perf_bench;
@@ -21,9 +21,9 @@ typedef struct perf_bench {
 int perf_bench_prepare(perf_bench *bench, size_t count, char *error);
 void perf_bench_release(perf_bench *bench);
 
-/* Memory that this process needs for one entry at a size. */
-size_t perf_bench_bytes(const perf_bench *bench, const perf_entry *entry, const hlq_plan_info *plan,
-                        size_t count);
+/* Memory that this process needs for one entry at the size of bench->shape. */
+size_t perf_bench_bytes(const perf_bench *bench, const perf_entry *entry,
+                        const hlq_plan_info *plan);
 
 /* 0, or -1 on all ranks and a sentence in error. */
 int perf_bench_run(perf_bench *bench, const perf_entry *entry, perf_row *row, char *error);

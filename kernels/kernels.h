@@ -30,7 +30,8 @@ enum {
     HLQ_CODE_ZERO = 0,   /* exponent codes: the block is all zero */
     HLQ_CODE_TOP = 254,  /* the largest finite block */
     HLQ_CODE_NONFINITE = 255,
-    HLQ_UNIT_LIMIT = 120, /* accumulators are in units of 2^-120 … 2^120 */
+    HLQ_UNIT_LIMIT = 120,          /* accumulators are in units of 2^-120 … 2^120 */
+    HLQ_UNIT_LIMIT_FLOAT64 = 1000, /* those of float64 tensors */
 };
 
 /*
@@ -56,7 +57,7 @@ typedef struct hlq_place {
 /*
  * What is encoded: blocks of a tensor, or an accumulator.
  *  tensor       data and residual (error feedback, elems floats, or NULL) are the whole tensor's;
- *               the residual is added to data wherever data is read
+ *               the residual is added to data wherever data is read; there is none with float64
  *  accumulator  data holds place.blocks blocks of 256 floats in the rotated domain, one after the
  *               other, in units of 2^unit; the residual, still the whole tensor's, is only written
  */
@@ -103,8 +104,13 @@ hlq_run hlq_run_take(hlq_run *rest, size_t blocks);
 /* Blocks of a run that decode to NaN. */
 uint64_t hlq_run_nonfinite(const hlq_run *run);
 
+struct hlq_hnlq_kernels;    /* hnlq.h */
+struct hlq_look_up_kernels; /* look_up.h */
+
 typedef struct hlq_kernels {
     const char *name;
+    const struct hlq_hnlq_kernels *hnlq;       /* the quantizer's functions */
+    const struct hlq_look_up_kernels *look_up; /* table look-ups */
 
     /* exponent[i] of every block of src (plus residual), or one of the two special values. */
     void (*exponents)(const hlq_place *place, const hlq_source *src, int16_t *exponent);

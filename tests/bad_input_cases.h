@@ -184,7 +184,7 @@ static inline void commit(fault f, arguments *a)
     switch (f) {
     case SEND_NULL: a->send = NULL; break;
     case RECV_NULL: a->recv = NULL; break;
-    case DTYPE: a->dtype = (hlq_dtype)5; break;
+    case DTYPE: a->dtype = (hlq_dtype)99; break;
     case OP: a->op = (hlq_op)9; break;
     case COUNT_HUGE: a->count = SIZE_MAX / 2; break;
     case STREAM: a->stream = (hlq_stream)(void *)a; break;
@@ -268,7 +268,7 @@ static inline void local_calls_refuse(test_rank *me)
     CHECK(hlq_comm_rank(NULL) < 0 && hlq_comm_size(NULL) < 0);
     hlq_comm_destroy(NULL);
     CHECK(!hlq_algorithm_name((hlq_algorithm)9) && !hlq_lattice_name((hlq_lattice)7));
-    CHECK_EQ(hlq_dtype_bytes((hlq_dtype)5), 0);
+    CHECK_EQ(hlq_dtype_bytes((hlq_dtype)99), 0);
     CHECK(*hlq_status_string((hlq_status)12345));
 
     if (CHECK_EQ(rank_create(me, NULL, &comm), HLQ_OK)) {
@@ -278,7 +278,7 @@ static inline void local_calls_refuse(test_rank *me)
         CHECK_BYTES(&stats, &nothing, sizeof stats); /* before the first call */
         CHECK_EQ(hlq_comm_stats(comm, NULL), HLQ_E_INVALID);
         CHECK_EQ(hlq_comm_plan(comm, 1, HLQ_FLOAT32, HLQ_SUM, NULL, NULL), HLQ_E_INVALID);
-        CHECK_EQ(hlq_comm_plan(comm, 1, (hlq_dtype)5, HLQ_SUM, NULL, &plan), HLQ_E_INVALID);
+        CHECK_EQ(hlq_comm_plan(comm, 1, (hlq_dtype)99, HLQ_SUM, NULL, &plan), HLQ_E_INVALID);
         CHECK_EQ(hlq_comm_plan(comm, 1, HLQ_FLOAT32, (hlq_op)9, NULL, &plan), HLQ_E_INVALID);
         call.bits = NAN;
         CHECK_EQ(hlq_comm_plan(comm, 1, HLQ_FLOAT32, HLQ_SUM, &call, &plan), HLQ_E_INVALID);

@@ -6,7 +6,7 @@
 #ifndef HLQ_TEST_KERNEL_CASE_H
 #define HLQ_TEST_KERNEL_CASE_H
 
-#include "hlq_test.h"
+#include "dtypes.h"
 
 #include <collective/partition.h>
 #include <kernels/kernels.h>
@@ -98,17 +98,18 @@ static void fill_block(hlq_rng *rng, float x[HLQ_BLOCK_ELEMS])
     }
 }
 
+/* float64 blocks have any size that doubles can have. */
 static void fill_tensor(hlq_rng *rng, const kernel_case *c, void *tensor)
 {
     float x[HLQ_BLOCK_ELEMS];
-    uint16_t half[HLQ_BLOCK_ELEMS];
+    double wide[HLQ_BLOCK_ELEMS];
     size_t width = hlq_dtype_bytes(c->dtype);
     for (size_t at = 0; at < c->elems; at += HLQ_BLOCK_ELEMS) {
         size_t here = c->elems - at < HLQ_BLOCK_ELEMS ? c->elems - at : HLQ_BLOCK_ELEMS;
+        int octaves = c->dtype == HLQ_FLOAT64 ? hlq_rng_between(rng, -1074, 1023) : 0;
         fill_block(rng, x);
-        for (int i = 0; i < HLQ_BLOCK_ELEMS; i++) half[i] = hlq_bfloat16_of_float(x[i]);
-        const void *from = c->dtype == HLQ_BFLOAT16 ? (const void *)half : x;
-        memcpy((char *)tensor + at * width, from, here * width);
+        for (size_t i = 0; i < here; i++) wide[i] = ldexp(x[i], octaves);
+        dtype_store(c->dtype, wide, here, (char *)tensor + at * width);
     }
 }
 
@@ -152,7 +153,7 @@ static void choose_codes(hlq_rng *rng, kernel_case *c)
     int same_bits = hlq_rng_between(rng, 0, 1), bits_of_all = hlq_rng_between(rng, 2, HLQ_BITS_MAX);
     hlq_source source = source_of(c, c->content, c->with_rotated);
     hlq_kernels_scalar.exponents(&c->place, &source, exponent);
-    c->base = hlq_base_of_exponents(exponent, c->place.blocks);
+    c->base = hlq_base_of_exponents(c->dtype, exponent, c->place.blocks);
     hlq_codes_from_exponents(exponent, c->place.blocks, c->base, code);
     for (size_t b = 0; b < c->place.blocks; b++) {
         int more = hlq_rng_between(rng, 0, 9);
@@ -163,9 +164,10 @@ static void choose_codes(hlq_rng *rng, kernel_case *c)
         if (code[b] == HLQ_CODE_ZERO || code[b] == HLQ_CODE_NONFINITE) bits[b] = 0;
         if (hlq_rng_below(rng, 8) == 0) bits[b] = 0;
     }
+    int limit = c->dtype == HLQ_FLOAT64 ? HLQ_UNIT_LIMIT_FLOAT64 : HLQ_UNIT_LIMIT;
     c->unit = c->base + hlq_rng_between(rng, 0, 9);
-    if (c->unit > HLQ_UNIT_LIMIT) c->unit = HLQ_UNIT_LIMIT;
-    if (c->unit < -HLQ_UNIT_LIMIT) c->unit = -HLQ_UNIT_LIMIT;
+    if (c->unit > limit) c->unit = limit;
+    if (c->unit < -limit) c->unit = -limit;
 }
 
 static void allocate(kernel_case *c, int buffer, size_t bytes)
@@ -198,7 +200,7 @@ static kernel_case case_new(hlq_rng *rng, size_t elems, hlq_lattice lattice, hlq
         .dtype = dtype,
         .modular = modular,
         .spread = modular ? hlq_rng_between(rng, -3, 24) : 0,
-        .with_residual = hlq_rng_between(rng, 0, 1),
+        .with_residual = dtype != HLQ_FLOAT64 && hlq_rng_between(rng, 0, 1),
         .with_rotated = hlq_rng_below(rng, 4) == 0,
         .rotated_unit = hlq_rng_between(rng, -HLQ_UNIT_LIMIT, HLQ_UNIT_LIMIT),
         .factor = factors[hlq_rng_below(rng, 4)],

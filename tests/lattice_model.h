@@ -11,7 +11,7 @@
 #include "hlq_test.h"
 
 #include <kernels/kernels.h>
-#include <kernels/lanes/scalar.h>
+#include <kernels/lanes/scalar_i16.h>
 #include <kernels/body/nearest.h>
 #include <kernels/body/codes.h>
 #include <kernels/body/planes.h>

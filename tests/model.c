@@ -44,16 +44,31 @@ static size_t block_end(const model *m, size_t block)
     return end < m->count ? end : m->count;
 }
 
-void model_add(model *m, const float *x)
+static double *widened(const float *x, size_t count)
+{
+    double *wide = zeros(count);
+    for (size_t i = 0; i < count; i++) wide[i] = x[i];
+    return wide;
+}
+
+/* Squares of doubles need more range than doubles have. */
+void model_add_wide(model *m, const double *x)
 {
     for (size_t b = 0; b < m->blocks; b++) {
-        double squares = 0;
+        long double squares = 0;
         for (size_t i = b * MODEL_BLOCK; i < block_end(m, b); i++) {
             m->sum[i] += x[i];
-            squares += (double)x[i] * x[i];
+            squares += (long double)x[i] * x[i];
         }
-        m->sizes[b] += sqrt(squares);
+        m->sizes[b] += (double)sqrtl(squares);
     }
+}
+
+void model_add(model *m, const float *x)
+{
+    double *wide = widened(x, m->count);
+    model_add_wide(m, wide);
+    free(wide);
 }
 
 double model_exact(const model *m, size_t i) { return m->sum[i] * m->factor; }
@@ -80,29 +95,43 @@ double model_block_bound(const model *m, const model_bound *bound, size_t block)
     double quantized = model_quantized(bound->lattice, bound->scales);
     double size = m->sizes[block] + quantized;
     double rounded = (32 + m->ranks) * FLT_EPSILON * size;
-    double narrowed = bound->dtype == HLQ_BFLOAT16 ? ldexp(size, -8) : 0;
-    double denormal = m->ranks * sqrt(MODEL_BLOCK) * FLT_MIN;
+    double rounding = bound->dtype == HLQ_BFLOAT16  ? 0x1p-8
+                      : bound->dtype == HLQ_FLOAT16 ? 0x1p-11
+                                                    : 0;
+    double narrowed = rounding * size;
+    double least = bound->dtype == HLQ_FLOAT64 ? DBL_MIN : FLT_MIN;
+    if (bound->dtype == HLQ_FLOAT16) least = 0x1p-24; /* its last place, near zero */
+    double denormal = m->ranks * sqrt(MODEL_BLOCK) * least;
     return m->factor * (quantized + rounded + narrowed + denormal);
 }
 
-double model_block_error(const model *m, const float *result, size_t block)
+/* l2 error of one block of a result; NaN if it holds NaN. */
+static double block_error(const model *m, const double *result, size_t block)
 {
-    double squares = 0;
+    long double squares = 0;
     for (size_t i = block * MODEL_BLOCK; i < block_end(m, block); i++) {
-        double off = result[i] - model_exact(m, i);
+        long double off = result[i] - model_exact(m, i);
         squares += off * off;
     }
-    return sqrt(squares);
+    return (double)sqrtl(squares);
+}
+
+double model_worst_wide(const model *m, const model_bound *bound, const double *result)
+{
+    double worst = 0;
+    for (size_t b = 0; b < m->blocks; b++) {
+        double ratio = block_error(m, result, b) / model_block_bound(m, bound, b);
+        if (!(ratio <= worst)) worst = ratio;
+        if (isnan(worst)) break;
+    }
+    return worst;
 }
 
 double model_worst(const model *m, const model_bound *bound, const float *result)
 {
-    double worst = 0;
-    for (size_t b = 0; b < m->blocks; b++) {
-        double ratio = model_block_error(m, result, b) / model_block_bound(m, bound, b);
-        if (!(ratio <= worst)) worst = ratio;
-        if (isnan(worst)) break;
-    }
+    double *wide = widened(result, m->count);
+    double worst = model_worst_wide(m, bound, wide);
+    free(wide);
     return worst;
 }
 

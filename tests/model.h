@@ -21,6 +21,7 @@ model model_new(size_t count, int ranks, hlq_op op);
 void model_free(model *m);
 /* One rank's tensor. */
 void model_add(model *m, const float *x);
+void model_add_wide(model *m, const double *x);
 
 /* What element i should be. */
 double model_exact(const model *m, size_t i);
@@ -40,8 +41,8 @@ double model_vnmse(const model *m, const float *result);
  *   modq     ranks × scale               one scale for all
  *   native   0
  * To which come: points rounded in 1/8192 of a lattice unit (1 part in 1000 is generous); fp32
- * rounding of rotations (16 steps), scales and the sum over ranks; rounding to bfloat16; and blocks
- * of denormals, which count as zero.
+ * rounding of rotations (16 steps), scales and the sum over ranks; rounding to the type of the
+ * tensor, where that is a short one; and blocks of denormals, which count as zero.
  */
 typedef struct model_bound {
     hlq_lattice lattice;
@@ -52,11 +53,10 @@ typedef struct model_bound {
 /* l2 error of one block quantized once. */
 double model_quantized(hlq_lattice lattice, double scale);
 double model_block_bound(const model *m, const model_bound *bound, size_t block);
-/* l2 error of one block of a result; NaN if it holds NaN. */
-double model_block_error(const model *m, const float *result, size_t block);
 /* The largest ratio of error to bound over all blocks: at most 1 if the result is right. NaN if any
    number of the result is NaN. */
 double model_worst(const model *m, const model_bound *bound, const float *result);
+double model_worst_wide(const model *m, const model_bound *bound, const double *result);
 
 /* Σ of the scales a number is quantized with, from every rank's hlq_stats.largest_scale. */
 double model_scales(hlq_algorithm algorithm, const double *largest_scale, int ranks);

@@ -1,8 +1,8 @@
 /*
- * Bad input on threads: the cases of bad_input_cases.h; thread groups; and, in a child process, a
- * kernel variant that does not exist.
+ * Bad input on threads: the cases of bad_input_cases.h and bad_operations_cases.h; thread groups;
+ * and, in a child process, a kernel variant that does not exist.
  */
-#include "bad_input_cases.h"
+#include "bad_operations_cases.h"
 
 static void thread_groups_refuse(void)
 {
@@ -63,5 +63,6 @@ int main(int argc, char **argv)
     thread_groups_refuse();
     an_unknown_variant_is_refused(argv[0]);
     ranks_as_threads(3, bad_input, NULL);
+    ranks_as_threads(3, bad_operations, NULL);
     return hlq_test_end();
 }

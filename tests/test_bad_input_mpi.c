@@ -1,8 +1,8 @@
 /*
- * Bad input over MPI, 3 ranks: the cases of bad_input_cases.h; and what only processes can differ
- * in.
+ * Bad input over MPI, 3 ranks: the cases of bad_input_cases.h and bad_operations_cases.h; and what
+ * only processes can differ in.
  */
-#include "bad_input_cases.h"
+#include "bad_operations_cases.h"
 
 #include <hlqcomm/mpi.h>
 
@@ -37,6 +37,7 @@ static void body(test_rank *me, void *argument)
     an_unknown_variant_on_one_rank_is_named(me);
     null_communicators_are_refused();
     bad_input(me, argument);
+    bad_operations(me, argument);
 }
 
 int main(int argc, char **argv)

@@ -68,7 +68,7 @@ static hlq_run coded_run(hlq_lattice lattice, int bits, int spread, const hlq_so
                    .side = side,
                    .planes = planes};
     k->exponents(&run.place, source, exponent);
-    run.base = hlq_base_of_exponents(exponent, BLOCKS);
+    run.base = hlq_base_of_exponents(HLQ_FLOAT32, exponent, BLOCKS);
     hlq_codes_from_exponents(exponent, BLOCKS, run.base, code);
     for (int b = 0; b < BLOCKS; b++) {
         bits_of[b] =
@@ -359,7 +359,7 @@ static void test_exponents_round_the_rms_up(void)
         hlq_test_case("block %d of rms %g", b, rms);
         CHECK_WITHIN(exponent[b] - 8 * log2(rms), -1e-5, 1 + 1e-5); /* sums are float32 */
     }
-    int base = hlq_base_of_exponents(exponent, BLOCKS);
+    int base = hlq_base_of_exponents(HLQ_FLOAT32, exponent, BLOCKS);
     hlq_codes_from_exponents(exponent, BLOCKS, base, code);
     hlq_test_case("base %d", base);
     CHECK_WITHIN(code[BLOCKS - 2], HLQ_CODE_TOP - 7, HLQ_CODE_TOP);

@@ -10,7 +10,7 @@ static void decode_codes(hlq_lattice lattice, int bits, const I z[D], I point[D]
     for (int r = 0; r < D; r++) {
         for (int l = 0; l < LANES; l++) masked[r].v[l] = (int16_t)(z[r].v[l] & ((1 << bits) - 1));
     }
-    point_from_codes(lattice, masked, point);
+    point_from_codes(lattice, HLQ_ROWS, masked, point);
     reduce_point(lattice, bits, point);
 }
 
@@ -20,7 +20,7 @@ static void check_codes(hlq_lattice lattice, int bits, const I z[D])
     I point[D], again[D];
     decode_codes(lattice, bits, z, point);
     I norm = voronoi_norm(lattice, point);
-    codes_from_point(lattice, point, again);
+    codes_from_point(lattice, HLQ_ROWS, point, again);
     for (int l = 0; l < LANES; l++) {
         CHECK(is_point(lattice, lane_of(point, l)));
         CHECK_AT_MOST(norm.v[l], 2 << bits);
@@ -68,7 +68,7 @@ static int check_points_inside(hlq_lattice lattice, int bits, const vec v[LANES]
     int inside = 0;
     words_from(v, x);
     I norm = voronoi_norm(lattice, x);
-    codes_from_point(lattice, x, z);
+    codes_from_point(lattice, HLQ_ROWS, x, z);
     decode_codes(lattice, bits, z, decoded);
     for (int l = 0; l < count; l++) {
         if (norm.v[l] >= 2 << bits) continue;
@@ -142,7 +142,7 @@ static void test_codes_and_checks_add_as_points_do(hlq_lattice lattice)
         for (int l = 0; l < LANES; l++) v[2][l] = vec_add(v[0][l], v[1][l], 1);
         for (int i = 0; i < 3; i++) {
             words_from(v[i], x);
-            codes_from_point(lattice, x, z[i]);
+            codes_from_point(lattice, HLQ_ROWS, x, z[i]);
             check[i] = check_sum(x);
         }
         for (int r = 0; r < D; r++) {

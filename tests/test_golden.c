@@ -154,7 +154,7 @@ static int agree(const hlq_kernels *k, const hlq_place *place, float x[2][ELEMS]
     for (int b = 0; b < BLOCKS; b++) {
         if (exponent[1][b] > exponent[0][b]) exponent[0][b] = exponent[1][b];
     }
-    int base = hlq_base_of_exponents(exponent[0], BLOCKS);
+    int base = hlq_base_of_exponents(HLQ_FLOAT32, exponent[0], BLOCKS);
     hlq_codes_from_exponents(exponent[0], BLOCKS, base, code);
     return base;
 }

@@ -15,7 +15,7 @@ static void check_nearest(hlq_lattice lattice, int64_t x[LANES][D], int half, in
             d[r].v[l] = (int16_t)(x[l][r] - 2 * half * whole);
         }
     }
-    nearest(lattice, n, d, half, point);
+    nearest(lattice, HLQ_ROWS, n, d, half, point);
     for (int l = 0; l < LANES; l++) {
         vec got = lane_of(point, l);
         CHECK(is_point(lattice, got));
@@ -112,7 +112,7 @@ static void test_nearest_on_published_examples(void)
         for (int r = 0; r < D; r++) {
             i_split(f_set((float)(SPLIT_UNITS * example[e].x[r])), &n[r], &d[r]);
         }
-        nearest(example[e].lattice, n, d, SPLIT_UNITS / 2, point);
+        nearest(example[e].lattice, HLQ_ROWS, n, d, SPLIT_UNITS / 2, point);
         for (int r = 0; r < D; r++) CHECK_EQ(point[r].v[e], 2 * example[e].point[r]);
     }
 }

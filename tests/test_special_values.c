@@ -9,7 +9,7 @@
  *
  * native has no blocks: it adds as IEEE 754 says.
  */
-#include "hlq_test.h"
+#include "dtypes.h"
 #include "model.h"
 #include "ranks.h"
 
@@ -71,84 +71,78 @@ static float meant(float x) { return x == ZERO ? 0.0f : x; }
 /* -0 is asked for by its sign. */
 static int is_given(float x) { return x != 0 || signbit(x); }
 
-static void fill(float *x, size_t from, size_t to, float value)
+static void fill(double *x, size_t from, size_t to, float value)
 {
-    for (size_t i = from; i < to; i++) x[i] = meant(value);
+    for (size_t i = from; i < to; i++) x[i] = (double)meant(value);
 }
 
-/* Rank p's tensor. Signs of a rank's large numbers do not alternate: sums overflow. */
-static void input(const run *r, int p, float *x)
+/* The largest number of a type, and the smallest that is not denormal. */
+static double largest(hlq_dtype dtype)
+{
+    if (dtype == HLQ_FLOAT16) return 65504;
+    return dtype == HLQ_FLOAT64 ? DBL_MAX : FLT_MAX;
+}
+
+static double smallest(hlq_dtype dtype) { return dtype == HLQ_FLOAT64 ? DBL_MIN : FLT_MIN; }
+
+/* Rank p's tensor, of numbers that the type can hold. Signs of a rank's large numbers do not
+   alternate: sums overflow. */
+static void input(const run *r, int p, double *x)
 {
     const scenario *s = r->scenario;
     size_t from = s->last_block ? 5 * MODEL_BLOCK : 2 * MODEL_BLOCK;
     size_t to = s->last_block ? COUNT : from + MODEL_BLOCK;
     hlq_rng rng = hlq_rng_new((uint64_t)p + 1);
-    hlq_rng_fill(&rng, hlq_rng_gauss, x, COUNT);
+    for (size_t i = 0; i < COUNT; i++) x[i] = (float)hlq_rng_gauss(&rng);
     for (size_t b = 0; b < 6 && s->any_size; b++) {
-        float size = ldexpf(1, hlq_rng_between(&rng, -126, 122));
+        int is_wide = r->dtype == HLQ_FLOAT64;
+        double size = ldexp(1, is_wide ? hlq_rng_between(&rng, -1020, 1010)
+                                       : hlq_rng_between(&rng, -126, 122));
         for (size_t i = b * MODEL_BLOCK; i < (b + 1) * MODEL_BLOCK && i < COUNT; i++) x[i] *= size;
     }
     if (r->special < 0 || p == r->special) {
         if (is_given(s->whole)) fill(x, 0, COUNT, s->whole);
         if (is_given(s->block)) fill(x, from, to, s->block);
-        if (is_given(s->one)) x[from + 17] = meant(s->one);
+        if (is_given(s->one)) x[from + 17] = (double)meant(s->one);
     } else if (is_given(s->elsewhere)) {
         fill(x, 0, COUNT, s->elsewhere);
     }
-    if (r->dtype == HLQ_BFLOAT16) {
-        for (size_t i = 0; i < COUNT; i++)
-            x[i] = hlq_float_of_bfloat16(hlq_bfloat16_of_float(x[i]));
-    }
-}
-
-/* What goes into and comes out of the library; floats or bfloat16. */
-static void store(hlq_dtype dtype, const float *x, void *to)
-{
-    uint16_t *h = to;
-    if (dtype == HLQ_FLOAT32) memcpy(to, x, COUNT * sizeof *x);
-    else
-        for (size_t i = 0; i < COUNT; i++) h[i] = hlq_bfloat16_of_float(x[i]);
-}
-
-static void load(hlq_dtype dtype, const void *from, float *x)
-{
-    const uint16_t *h = from;
-    if (dtype == HLQ_FLOAT32) memcpy(x, from, COUNT * sizeof *x);
-    else
-        for (size_t i = 0; i < COUNT; i++) x[i] = hlq_float_of_bfloat16(h[i]);
+    for (size_t i = 0; i < COUNT; i++) x[i] = dtype_round(r->dtype, x[i]);
 }
 
 /* What is known of the inputs of all ranks. */
 typedef struct expectation {
     model model;
-    float native[COUNT];
+    double native[COUNT];
     int nonfinite[6], zero[6]; /* per block */
 } expectation;
 
 static void expect(const run *r, int ranks, expectation *e)
 {
-    float x[COUNT];
+    double x[COUNT];
     e->model = model_new(COUNT, ranks, r->op);
     memset(e->native, 0, sizeof e->native);
     for (int b = 0; b < 6; b++) e->nonfinite[b] = 0, e->zero[b] = 1;
     for (int p = 0; p < ranks; p++) {
         input(r, p, x);
-        model_add(&e->model, x);
+        model_add_wide(&e->model, x);
         for (size_t i = 0; i < COUNT; i++) {
             e->native[i] += x[i];
+            if (r->dtype != HLQ_FLOAT64) e->native[i] = (float)e->native[i];
             e->nonfinite[i / MODEL_BLOCK] |= !isfinite(x[i]);
-            e->zero[i / MODEL_BLOCK] &= fabsf(x[i]) < FLT_MIN;
+            e->zero[i / MODEL_BLOCK] &= fabs(x[i]) < smallest(r->dtype);
         }
     }
     for (size_t i = 0; i < COUNT; i++) {
-        if (r->op == HLQ_AVG) e->native[i] *= 1.0f / (float)ranks;
-        if (r->dtype == HLQ_BFLOAT16) {
-            e->native[i] = hlq_float_of_bfloat16(hlq_bfloat16_of_float(e->native[i]));
+        if (r->op == HLQ_AVG && r->dtype == HLQ_FLOAT64) e->native[i] *= 1.0 / ranks;
+        if (r->op == HLQ_AVG && r->dtype != HLQ_FLOAT64) {
+            e->native[i] = (float)e->native[i] * (1.0f / (float)ranks);
         }
+        e->native[i] = dtype_round(r->dtype, e->native[i]);
     }
 }
 
-static void check_native(const expectation *e, const float *result)
+static void check_native(const expectation *e, const double *result)
 {
     size_t wrong = 0;
     for (size_t i = 0; i < COUNT; i++) {
@@ -159,21 +153,23 @@ static void check_native(const expectation *e, const float *result)
 
 /* A block of numbers: each finite, or the sum does not fit. */
 static void check_sum(const expectation *e, const model_bound *bound, size_t block,
-                      const float *result)
+                      const double *result)
 {
-    double allowed = model_block_bound(&e->model, bound, block), squares = 0;
+    double allowed = model_block_bound(&e->model, bound, block);
+    long double squares = 0;
     size_t lost = 0;
     for (size_t i = block * MODEL_BLOCK; i < (block + 1) * MODEL_BLOCK && i < COUNT; i++) {
-        double exact = model_exact(&e->model, i), off = result[i] - exact;
+        double exact = model_exact(&e->model, i);
+        long double off = (long double)result[i] - exact;
         if (isfinite(result[i])) squares += off * off;
-        else lost += fabs(exact) + allowed < FLT_MAX;
+        else lost += fabs(exact) + allowed < largest(bound->dtype);
     }
     CHECK_EQ(lost, 0);
-    CHECK_WITHIN(sqrt(squares), 0, allowed);
+    CHECK_WITHIN(sqrtl(squares), 0, allowed);
 }
 
 static void check_blocks(const expectation *e, const model_bound *bound, const hlq_stats *stats,
-                         const float *result)
+                         const double *result)
 {
     uint64_t nonfinite = 0;
     for (size_t b = 0; b < 6; b++) {
@@ -192,7 +188,7 @@ static void check_blocks(const expectation *e, const model_bound *bound, const h
 
 /* Nothing that is not finite stays in a residual, and nothing at all of this rank's own such
    blocks. */
-static void check_residual(const float *x, const float *residual)
+static void check_residual(const double *x, const float *residual)
 {
     size_t bad = 0, kept = 0;
     for (size_t b = 0; b < 6; b++) {
@@ -211,14 +207,15 @@ static void check_residual(const float *x, const float *residual)
 
 static void check_run(test_rank *me, hlq_comm *comm, const run *r, const expectation *e)
 {
-    float x[COUNT], result[COUNT], residual[COUNT] = {0}, buffer[COUNT];
+    double x[COUNT], result[COUNT], buffer[COUNT];
+    float residual[COUNT] = {0};
     double scales[RANKS_MAX];
     hlq_call call = HLQ_CALL_INIT;
     hlq_stats stats = {.struct_bytes = sizeof stats};
     call.algorithm = r->algorithm;
-    call.residual = residual;
+    if (r->dtype != HLQ_FLOAT64) call.residual = residual;
     input(r, me->rank, x);
-    store(r->dtype, x, buffer);
+    dtype_store(r->dtype, x, COUNT, buffer);
     CHECK_EQ(hlq_all_reduce(comm, buffer, buffer, COUNT, r->dtype, r->op, &call, NULL), HLQ_OK);
     CHECK_STR(hlq_comm_last_error(comm), "");
     CHECK_EQ(hlq_comm_stats(comm, &stats), HLQ_OK);
@@ -227,21 +224,20 @@ static void check_run(test_rank *me, hlq_comm *comm, const run *r, const expecta
     rank_gather(me, &stats.largest_scale, sizeof *scales, scales);
     if (me->rank != 0) return;
     model_bound bound = {HLQ_LATTICE_E8, r->dtype, model_scales(r->algorithm, scales, me->size)};
-    load(r->dtype, buffer, result);
+    dtype_load(r->dtype, buffer, COUNT, result);
     if (r->algorithm == HLQ_ALG_NATIVE) check_native(e, result);
     else check_blocks(e, &bound, &stats, result);
 }
 
 static void check_scenario(test_rank *me, hlq_comm *comm, run *r)
 {
-    for (int i = 0; i < 2 * 2 * 4; i++) {
-        r->dtype = (hlq_dtype)(i & 1);
-        r->op = (hlq_op)(i >> 1 & 1);
-        r->algorithm = (hlq_algorithm)(1 + i / 4);
+    for (int i = 0; i < 4 * 2 * 4; i++) {
+        r->dtype = (hlq_dtype)(i & 3);
+        r->op = (hlq_op)(i >> 2 & 1);
+        r->algorithm = (hlq_algorithm)(1 + i / 8);
         hlq_test_case("%s on rank %d of %d, %s, %s, %s", r->scenario->name, r->special, me->size,
-                      hlq_algorithm_name(r->algorithm),
-                      r->dtype == HLQ_FLOAT32 ? "float32" : "bfloat16",
-                      r->op == HLQ_SUM ? "sum" : "avg");
+                      hlq_algorithm_name(r->algorithm), hlq_dtype_name(r->dtype),
+                      hlq_op_name(r->op));
         expectation e = {0};
         if (me->rank == 0) expect(r, me->size, &e);
         check_run(me, comm, r, &e);

@@ -43,7 +43,7 @@ HLQ_BODY void quantize(hlq_lattice lattice, const F y[HLQ_ROWS], F gain, I point
 {
     I n[HLQ_ROWS], d[HLQ_ROWS];
     for (int r = 0; r < HLQ_ROWS; r++) i_split(f_mul(y[r], gain), &n[r], &d[r]);
-    nearest(lattice, n, d, SPLIT_UNITS / 2, point);
+    nearest(lattice, HLQ_ROWS, n, d, SPLIT_UNITS / 2, point);
 }
 
 /*
@@ -109,7 +109,7 @@ HLQ_BODY void points_from_planes(hlq_lattice lattice, int bits, const uint32_t *
 {
     I z[HLQ_ROWS];
     planes_load(planes, bits, z);
-    point_from_codes(lattice, z, point);
+    point_from_codes(lattice, HLQ_ROWS, z, point);
     reduce_point(lattice, bits, point);
 }
 

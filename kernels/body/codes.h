@@ -1,6 +1,6 @@
 /*
  * Codes of lattice points: z = G^-1 x modulo 2^bits, and back. Adding codes modulo 2^bits adds
- * points modulo 2^bits times the lattice. Coordinates x are doubled, columns of 8 rows.
+ * points modulo 2^bits times the lattice. Coordinates x are doubled, columns of up to 8 rows.
  *
  * Generators (columns; notes in docs/):
  *   E8   (2,0…), (-1,1,0…), (0,-1,1,0…) … (0…-1,1,0), (½…½): G^-1 is upper triangular, so z are
@@ -11,7 +11,7 @@
 #ifndef HLQ_BODY_CODES_H
 #define HLQ_BODY_CODES_H
 
-HLQ_BODY void codes_from_point(hlq_lattice lattice, const I x[HLQ_ROWS], I z[HLQ_ROWS])
+HLQ_BODY void codes_from_point(hlq_lattice lattice, int rows, const I x[HLQ_ROWS], I z[HLQ_ROWS])
 {
     if (lattice == HLQ_LATTICE_E8) {
         I sum = i_set(0);
@@ -23,7 +23,7 @@ HLQ_BODY void codes_from_point(hlq_lattice lattice, const I x[HLQ_ROWS], I z[HLQ
         z[0] = i_sra(z[0], 1);
     }
     if (lattice == HLQ_LATTICE_D4) {
-        for (int v = 0; v < HLQ_ROWS; v += 4) {
+        for (int v = 0; v < rows; v += 4) {
             I x0 = i_sra(x[v], 1), x1 = i_sra(x[v + 1], 1);
             I tail = i_sra(i_add(x[v + 2], x[v + 3]), 1);
             I sum = i_add(x1, tail);
@@ -34,12 +34,12 @@ HLQ_BODY void codes_from_point(hlq_lattice lattice, const I x[HLQ_ROWS], I z[HLQ
         }
     }
     if (lattice == HLQ_LATTICE_Z) {
-        for (int r = 0; r < HLQ_ROWS; r++) z[r] = i_sra(x[r], 1);
+        for (int r = 0; r < rows; r++) z[r] = i_sra(x[r], 1);
     }
 }
 
 /* G z, doubled, for 0 ≤ z < 2^12: fits 16 bits. */
-HLQ_BODY void point_from_codes(hlq_lattice lattice, const I z[HLQ_ROWS], I x[HLQ_ROWS])
+HLQ_BODY void point_from_codes(hlq_lattice lattice, int rows, const I z[HLQ_ROWS], I x[HLQ_ROWS])
 {
     if (lattice == HLQ_LATTICE_E8) {
         x[7] = z[7];
@@ -48,7 +48,7 @@ HLQ_BODY void point_from_codes(hlq_lattice lattice, const I z[HLQ_ROWS], I x[HLQ
         x[0] = i_add(i_shl(i_sub(i_shl(z[0], 1), z[1]), 1), z[7]);
     }
     if (lattice == HLQ_LATTICE_D4) {
-        for (int v = 0; v < HLQ_ROWS; v += 4) {
+        for (int v = 0; v < rows; v += 4) {
             x[v] = i_shl(i_sub(z[v + 1], z[v]), 1);
             x[v + 1] = i_shl(i_sub(z[v + 2], i_add(z[v], z[v + 1])), 1);
             x[v + 2] = i_shl(i_sub(z[v + 3], z[v + 2]), 1);
@@ -56,7 +56,7 @@ HLQ_BODY void point_from_codes(hlq_lattice lattice, const I z[HLQ_ROWS], I x[HLQ
         }
     }
     if (lattice == HLQ_LATTICE_Z) {
-        for (int r = 0; r < HLQ_ROWS; r++) x[r] = i_shl(z[r], 1);
+        for (int r = 0; r < rows; r++) x[r] = i_shl(z[r], 1);
     }
 }
 
@@ -69,7 +69,7 @@ HLQ_BODY void reduce_point(hlq_lattice lattice, int bits, I x[HLQ_ROWS])
         n[r] = i_sra(i_add(x[r], i_set(half)), bits + 1);
         d[r] = i_sub(x[r], i_shl(n[r], bits + 1));
     }
-    nearest(lattice, n, d, half, coarse);
+    nearest(lattice, HLQ_ROWS, n, d, half, coarse);
     for (int r = 0; r < HLQ_ROWS; r++) x[r] = i_sub(x[r], i_shl(coarse[r], bits));
 }
 

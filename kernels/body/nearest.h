@@ -1,7 +1,7 @@
 /*
  * Nearest lattice points and Voronoi norms, in integers.
  *
- * Points are written in doubled coordinates (E8 holds halves), columns of 8 rows.
+ * Points are written in doubled coordinates (E8 holds halves), columns of up to 8 rows.
  *
  * nearest(): the value to round comes split, x = n + d / (2 half) with n the nearest integer (ties
  * up) and d in [-half, half); half is a power of two. So the encoder (fixed-point fractions) and
@@ -15,16 +15,16 @@
 #ifndef HLQ_BODY_NEAREST_H
 #define HLQ_BODY_NEAREST_H
 
-HLQ_BODY void nearest_z(const I n[HLQ_ROWS], I point[HLQ_ROWS])
+HLQ_BODY void nearest_z(int rows, const I n[HLQ_ROWS], I point[HLQ_ROWS])
 {
-    for (int r = 0; r < HLQ_ROWS; r++) point[r] = i_shl(n[r], 1);
+    for (int r = 0; r < rows; r++) point[r] = i_shl(n[r], 1);
 }
 
-/* D4: integers with even sum. Rows 0-3 and 4-7 are one vector each. */
-HLQ_BODY void nearest_d4(const I n[HLQ_ROWS], const I d[HLQ_ROWS], I point[HLQ_ROWS])
+/* D4: integers with even sum. Four rows are a vector. */
+HLQ_BODY void nearest_d4(int rows, const I n[HLQ_ROWS], const I d[HLQ_ROWS], I point[HLQ_ROWS])
 {
     const I two = i_set(2), none = i_set(0);
-    for (int v = 0; v < HLQ_ROWS; v += 4) {
+    for (int v = 0; v < rows; v += 4) {
         I parity = none, worst = none;
         for (int r = v; r < v + 4; r++) {
             parity = i_xor(parity, n[r]);
@@ -81,12 +81,13 @@ HLQ_BODY void nearest_e8(const I n[HLQ_ROWS], const I d[HLQ_ROWS], int half, I p
     }
 }
 
-HLQ_BODY void nearest(hlq_lattice lattice, const I n[HLQ_ROWS], const I d[HLQ_ROWS], int half,
-                      I point[HLQ_ROWS])
+/* The first `rows` rows: 8 for E8, a multiple of 4 for D4. */
+HLQ_BODY void nearest(hlq_lattice lattice, int rows, const I n[HLQ_ROWS], const I d[HLQ_ROWS],
+                      int half, I point[HLQ_ROWS])
 {
     if (lattice == HLQ_LATTICE_E8) nearest_e8(n, d, half, point);
-    if (lattice == HLQ_LATTICE_D4) nearest_d4(n, d, point);
-    if (lattice == HLQ_LATTICE_Z) nearest_z(n, point);
+    if (lattice == HLQ_LATTICE_D4) nearest_d4(rows, n, d, point);
+    if (lattice == HLQ_LATTICE_Z) nearest_z(rows, n, point);
 }
 
 /* Sum of the two largest |x| of `rows` rows. */

@@ -6,6 +6,8 @@
 #define HLQ_BODY_RUN_H
 
 #include "../kernels.h"
+#include "../hnlq.h"
+#include "../look_up.h"
 #include "../cpu/fp_env.h"
 #include "check_weights.h"
 #include "rotate.h"
@@ -14,86 +16,27 @@
 #include "planes.h"
 #include "scales.h"
 #include "block.h"
+#include "tensor.h"
 
 static const float not_a_number = __builtin_nanf("");
-
-HLQ_BODY void load_full(const void *p, hlq_dtype dtype, F x[HLQ_ROWS])
-{
-    for (int r = 0; r < HLQ_ROWS; r++) {
-        x[r] = dtype == HLQ_BFLOAT16 ? f_load_bf16((const uint16_t *)p + HLQ_LANES * r)
-                                     : f_load((const float *)p + HLQ_LANES * r);
-    }
-}
-
-HLQ_BODY void store_full(void *p, hlq_dtype dtype, const F x[HLQ_ROWS])
-{
-    for (int r = 0; r < HLQ_ROWS; r++) {
-        if (dtype == HLQ_BFLOAT16) f_store_bf16((uint16_t *)p + HLQ_LANES * r, x[r]);
-        else f_store((float *)p + HLQ_LANES * r, x[r]);
-    }
-}
-
-/* elems < 256: the rest reads as zero and is not written. */
-HLQ_BODY void load_part(const void *p, hlq_dtype dtype, size_t elems, F x[HLQ_ROWS])
-{
-    float copy[HLQ_BLOCK_ELEMS] = {0};
-    memcpy(copy, p, elems * (dtype == HLQ_BFLOAT16 ? 2 : 4));
-    load_full(copy, dtype, x);
-}
-
-HLQ_BODY void store_part(void *p, hlq_dtype dtype, size_t elems, const F x[HLQ_ROWS])
-{
-    float copy[HLQ_BLOCK_ELEMS];
-    store_full(copy, dtype, x);
-    memcpy(p, copy, elems * (dtype == HLQ_BFLOAT16 ? 2 : 4));
-}
-
-/* Block `index` of a tensor: where it starts, and how many of its 256 elements exist. */
-HLQ_BODY size_t block_elems(size_t elems, uint64_t index)
-{
-    size_t left = elems - (size_t)index * HLQ_BLOCK_ELEMS;
-    return left < HLQ_BLOCK_ELEMS ? left : HLQ_BLOCK_ELEMS;
-}
-
-HLQ_BODY size_t block_offset(hlq_dtype dtype, uint64_t index)
-{
-    return (size_t)index * HLQ_BLOCK_ELEMS * (dtype == HLQ_BFLOAT16 ? 2 : 4);
-}
-
-HLQ_BODY void load_block(const void *data, hlq_dtype dtype, size_t elems, uint64_t index,
-                         F x[HLQ_ROWS])
-{
-    size_t here = block_elems(elems, index);
-    const void *p = (const char *)data + block_offset(dtype, index);
-    if (here == HLQ_BLOCK_ELEMS) load_full(p, dtype, x);
-    else load_part(p, dtype, here, x);
-}
-
-HLQ_BODY void store_block(void *data, hlq_dtype dtype, size_t elems, uint64_t index,
-                          const F x[HLQ_ROWS])
-{
-    size_t here = block_elems(elems, index);
-    void *p = (char *)data + block_offset(dtype, index);
-    if (here == HLQ_BLOCK_ELEMS) store_full(p, dtype, x);
-    else store_part(p, dtype, here, x);
-}
 
 HLQ_BODY uint64_t position(const hlq_place *place, size_t i)
 {
     return place->list ? place->list[i] : place->first + i * place->stride;
 }
 
-/* Block i of a source, residual added. */
-HLQ_BODY void load_source(const hlq_place *place, const hlq_source *src, size_t i, F x[HLQ_ROWS])
+/* Block i of a source, residual added; a float64 tensor in units of 2^unit. */
+HLQ_BODY void load_source(const hlq_place *place, const hlq_source *src, size_t i, int unit,
+                          F x[HLQ_ROWS])
 {
     if (src->rotated) {
-        load_full((const float *)src->data + i * HLQ_BLOCK_ELEMS, HLQ_FLOAT32, x);
+        load_full((const float *)src->data + i * HLQ_BLOCK_ELEMS, HLQ_FLOAT32, 0, x);
         return;
     }
-    load_block(src->data, src->dtype, src->elems, position(place, i), x);
+    load_block(src->data, src->dtype, unit, src->elems, position(place, i), x);
     if (src->residual) {
         F more[HLQ_ROWS];
-        load_block(src->residual, HLQ_FLOAT32, src->elems, position(place, i), more);
+        load_block(src->residual, HLQ_FLOAT32, 0, src->elems, position(place, i), more);
         for (int r = 0; r < HLQ_ROWS; r++) x[r] = f_add(x[r], more[r]);
     }
 }
@@ -142,17 +85,26 @@ HLQ_BODY int16_t block_exponent(const F x[HLQ_ROWS])
     return (int16_t)exponent_from_squares(f_sum_lanes(squares), scale < 126 ? scale : 126);
 }
 
+HLQ_BODY int is_special(int exponent)
+{
+    return exponent == HLQ_EXPONENT_ZERO || exponent == HLQ_EXPONENT_NONFINITE;
+}
+
 static void exponents(const hlq_place *place, const hlq_source *src, int16_t *exponent)
 {
     fp_env saved = fp_env_enter();
     for (size_t b = 0; b < place->blocks; b++) {
         F x[HLQ_ROWS];
-        load_source(place, src, b, x);
-        exponent[b] = block_exponent(x);
-        if (src->rotated && exponent[b] != HLQ_EXPONENT_ZERO &&
-            exponent[b] != HLQ_EXPONENT_NONFINITE) {
-            exponent[b] = (int16_t)(exponent[b] + 8 * src->unit);
+        int unit = src->rotated ? src->unit : 0;
+        if (src->dtype == HLQ_FLOAT64) {
+            int octave = double_octave(src->data, src->elems, position(place, b));
+            exponent[b] = (int16_t)octave;
+            if (is_special(octave)) continue;
+            unit = unit_of(HLQ_FLOAT64, 8 * octave);
         }
+        load_source(place, src, b, unit, x);
+        exponent[b] = block_exponent(x);
+        if (!is_special(exponent[b])) exponent[b] = (int16_t)(exponent[b] + 8 * unit);
     }
     fp_env_leave(saved);
 }
@@ -189,13 +141,13 @@ HLQ_BODY void residual_uncoded(const hlq_run *run, const hlq_source *src, size_t
     if (run->code[b] == HLQ_CODE_NONFINITE) {
         fill_rows(x, 0.0f);
     } else {
-        load_source(&run->place, src, b, x);
+        load_source(&run->place, src, b, 0, x);
         if (src->rotated) {
             unrotate(x, sign);
             scale_rows(x, 8 * src->unit, 1.0f / 16);
         }
     }
-    store_block(src->residual, HLQ_FLOAT32, src->elems, position(&run->place, b), x);
+    store_block(src->residual, HLQ_FLOAT32, 0, src->elems, position(&run->place, b), x);
 }
 
 /* residual = y (1/512 rms, rotated) minus the points, rotated back. */
@@ -207,7 +159,7 @@ HLQ_BODY void residual_coded(const hlq_run *run, const hlq_source *src, size_t b
     for (int r = 0; r < HLQ_ROWS; r++) x[r] = f_sub(y[r], sent[r]);
     unrotate(x, sign);
     scale_rows(x, exponent_of(run, b), 1.0f / (16 * NORM_UNITS));
-    store_block(src->residual, HLQ_FLOAT32, src->elems, position(&run->place, b), x);
+    store_block(src->residual, HLQ_FLOAT32, 0, src->elems, position(&run->place, b), x);
 }
 
 /* Whether exponents() takes the block for zero. */
@@ -223,12 +175,13 @@ HLQ_BODY int counts_as_zero(const F x[HLQ_ROWS])
 HLQ_BODY void load_rotated(const hlq_run *run, const hlq_source *src, size_t b,
                            const uint32_t sign[HLQ_ROWS], F y[HLQ_ROWS])
 {
-    load_source(&run->place, src, b, y);
+    int unit = src->rotated ? src->unit : unit_of(src->dtype, exponent_of(run, b));
+    load_source(&run->place, src, b, unit, y);
     if (run->modular && counts_as_zero(y)) fill_rows(y, 0.0f);
     if (src->rotated) {
-        scale_rows(y, 8 * src->unit - exponent_of(run, b), NORM_UNITS);
+        scale_rows(y, 8 * unit - exponent_of(run, b), NORM_UNITS);
     } else {
-        scale_rows(y, -exponent_of(run, b), NORM_UNITS / 16.0f);
+        scale_rows(y, 8 * unit - exponent_of(run, b), NORM_UNITS / 16.0f);
         rotate(y, sign);
     }
 }
@@ -263,7 +216,7 @@ HLQ_BODY uint64_t encode_run(hlq_lattice lattice, const hlq_run *run, const hlq_
             at.side[0] = ramp.bit0;
             at.side[1] = ramp.bit1;
         }
-        codes_from_point(lattice, point, z);
+        codes_from_point(lattice, HLQ_ROWS, point, z);
         planes_store(z, bits, at.planes);
         if (src->residual) {
             scale_points(&steps[bits], ramp, NORM_UNITS, point, sent);
@@ -286,7 +239,7 @@ HLQ_BODY uint64_t decode_run(hlq_lattice lattice, const hlq_run *run, float fact
         F x[HLQ_ROWS];
         if (!bits) {
             fill_rows(x, run->code[b] == HLQ_CODE_NONFINITE ? not_a_number : 0.0f);
-            store_block(out, dtype, elems, position(&run->place, b), x);
+            store_block(out, dtype, 0, elems, position(&run->place, b), x);
             continue;
         }
         I point[HLQ_ROWS];
@@ -296,11 +249,12 @@ HLQ_BODY uint64_t decode_run(hlq_lattice lattice, const hlq_run *run, float fact
             failures++;
         } else {
             uint32_t sign[HLQ_ROWS];
+            int unit = unit_of(dtype, exponent_of(run, b));
             sign_words(run->place.seed, position(&run->place, b), sign);
             scale_points(&steps[bits], ramp_of(run, b, &at), 1.0f, point, x);
             unrotate(x, sign);
-            scale_rows(x, exponent_of(run, b), factor / 16);
-            store_block(out, dtype, elems, position(&run->place, b), x);
+            scale_rows(x, exponent_of(run, b) - 8 * unit, factor / 16);
+            store_block(out, dtype, unit, elems, position(&run->place, b), x);
         }
         cursor_advance(run, b, &at);
     }
@@ -316,7 +270,7 @@ HLQ_BODY void decode_add_run(hlq_lattice lattice, const hlq_run *run, int unit, 
         int bits = run->bits[b];
         if (!bits && run->code[b] != HLQ_CODE_NONFINITE) continue;
         F y[HLQ_ROWS], sum[HLQ_ROWS];
-        load_full(acc, HLQ_FLOAT32, sum);
+        load_full(acc, HLQ_FLOAT32, 0, sum);
         if (bits) {
             I point[HLQ_ROWS];
             points_from_planes(lattice, bits, at.planes, point);
@@ -327,7 +281,7 @@ HLQ_BODY void decode_add_run(hlq_lattice lattice, const hlq_run *run, int unit, 
             fill_rows(y, not_a_number);
         }
         for (int r = 0; r < HLQ_ROWS; r++) sum[r] = f_add(sum[r], y[r]);
-        store_full(acc, HLQ_FLOAT32, sum);
+        store_full(acc, HLQ_FLOAT32, 0, sum);
     }
 }
 
@@ -376,14 +330,15 @@ static void rotate_add(const hlq_place *place, const hlq_source *src, int unit, 
     for (size_t i = 0; i < place->blocks; i++, acc += HLQ_BLOCK_ELEMS) {
         F y[HLQ_ROWS], sum[HLQ_ROWS];
         uint32_t sign[HLQ_ROWS];
-        load_source(place, src, i, y);
+        int read = unit_of(src->dtype, 8 * unit);
+        load_source(place, src, i, read, y);
         if (counts_as_zero(y)) continue;
         sign_words(place->seed, position(place, i), sign);
-        scale_rows(y, -8 * unit, 1.0f / 16);
+        scale_rows(y, 8 * (read - unit), 1.0f / 16);
         rotate(y, sign);
-        load_full(acc, HLQ_FLOAT32, sum);
+        load_full(acc, HLQ_FLOAT32, 0, sum);
         for (int r = 0; r < HLQ_ROWS; r++) sum[r] = f_add(sum[r], y[r]);
-        store_full(acc, HLQ_FLOAT32, sum);
+        store_full(acc, HLQ_FLOAT32, 0, sum);
     }
     fp_env_leave(saved);
 }
@@ -396,7 +351,8 @@ static uint64_t unrotate_run(const hlq_place *place, const float *acc, int unit,
     for (size_t i = 0; i < place->blocks; i++, acc += HLQ_BLOCK_ELEMS) {
         F x[HLQ_ROWS];
         uint32_t sign[HLQ_ROWS], bad = 0;
-        load_full(acc, HLQ_FLOAT32, x);
+        int written = unit_of(dtype, 8 * unit);
+        load_full(acc, HLQ_FLOAT32, 0, x);
         for (int r = 0; r < HLQ_ROWS; r++) bad |= f_abs_not_below(x[r], __builtin_inff());
         if (bad) {
             nonfinite++;
@@ -404,10 +360,10 @@ static uint64_t unrotate_run(const hlq_place *place, const float *acc, int unit,
         } else {
             sign_words(place->seed, position(place, i), sign);
             unrotate(x, sign);
-            scale_rows(x, 8 * unit, factor / 16);
+            scale_rows(x, 8 * (unit - written), factor / 16);
             for (int r = 0; r < HLQ_ROWS; r++) x[r] = f_add(x[r], f_set(0.0f)); /* no -0 */
         }
-        store_block(out, dtype, elems, position(place, i), x);
+        store_block(out, dtype, written, elems, position(place, i), x);
     }
     fp_env_leave(saved);
     return nonfinite;
@@ -433,6 +389,8 @@ static void planes_add(const hlq_run *acc, const hlq_run *in)
 
 const hlq_kernels HLQ_JOIN(hlq_kernels_, HLQ_VARIANT_NAME) = {
     .name = HLQ_STRING(HLQ_VARIANT_NAME),
+    .hnlq = &HLQ_JOIN(hlq_hnlq_kernels_, HLQ_VARIANT_NAME),
+    .look_up = &HLQ_JOIN(hlq_look_up_kernels_, HLQ_VARIANT_NAME),
     .exponents = exponents,
     .encode = encode,
     .decode = decode,

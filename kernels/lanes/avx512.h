@@ -1,9 +1,9 @@
 /*
  * Lane words for AVX-512 (F, BW, DQ, VL). What each word means: scalar.h.
- * 32 floats are two registers (lanes 0-15, 16-31), 32 16-bit integers are one.
+ * 32 floats are two registers: lanes 0-15, 16-31.
  */
-#ifndef HLQ_LANES_H
-#define HLQ_LANES_H
+#ifndef HLQ_LANES_AVX512_H
+#define HLQ_LANES_AVX512_H
 
 #include <immintrin.h>
 #include <stdint.h>
@@ -14,9 +14,6 @@
 typedef struct {
     __m512 lo, hi;
 } F;
-typedef __m512i I;
-typedef __mmask32 M;
-typedef __m512i S;
 
 #define BOTH(lo_, hi_)                                                                             \
     (F) { lo_, hi_ }
@@ -52,6 +49,52 @@ HLQ_WORD void f_store_bf16(uint16_t *p, F x)
 {
     _mm256_storeu_si256((__m256i *)p, bf16_narrow(x.lo));
     _mm256_storeu_si256((__m256i *)(p + 16), bf16_narrow(x.hi));
+}
+
+HLQ_WORD __m512 f16_widen(const uint16_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
+
+HLQ_WORD __m256i f16_narrow(__m512 x)
+{
+    __m256i half = _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+    __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    return _mm256_mask_mov_epi16(half, nan, _mm256_set1_epi16(0x7e00));
+}
+
+HLQ_WORD F f_load_f16(const uint16_t *p) { return BOTH(f16_widen(p), f16_widen(p + 16)); }
+HLQ_WORD void f_store_f16(uint16_t *p, F x)
+{
+    _mm256_storeu_si256((__m256i *)p, f16_narrow(x.lo));
+    _mm256_storeu_si256((__m256i *)(p + 16), f16_narrow(x.hi));
+}
+
+HLQ_WORD __m512 f64_narrow(const double *p, double factor)
+{
+    __m512d by = _mm512_set1_pd(factor);
+    __m256 lo = _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_loadu_pd(p), by));
+    __m256 hi = _mm512_cvtpd_ps(_mm512_mul_pd(_mm512_loadu_pd(p + 8), by));
+    return _mm512_insertf32x8(_mm512_castps256_ps512(lo), hi, 1);
+}
+
+HLQ_WORD void f64_widen(double *p, __m512 x, double factor)
+{
+    __m512d by = _mm512_set1_pd(factor);
+    __m512d lo = _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+    __m512d hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+    _mm512_storeu_pd(p, _mm512_mul_pd(lo, by));
+    _mm512_storeu_pd(p + 8, _mm512_mul_pd(hi, by));
+}
+
+HLQ_WORD F f_load_f64(const double *p, double factor)
+{
+    return BOTH(f64_narrow(p, factor), f64_narrow(p + 16, factor));
+}
+HLQ_WORD void f_store_f64(double *p, F x, double factor)
+{
+    f64_widen(p, x.lo, factor);
+    f64_widen(p + 16, x.hi, factor);
 }
 
 HLQ_WORD F f_add(F a, F b) { return BOTH(_mm512_add_ps(a.lo, b.lo), _mm512_add_ps(a.hi, b.hi)); }
@@ -120,76 +163,4 @@ HLQ_WORD float f_sum_lanes(F x)
 }
 HLQ_WORD float f_max_lanes(F x) { return _mm512_reduce_max_ps(_mm512_max_ps(x.lo, x.hi)); }
 
-/* The low 16 bits of 32 32-bit integers. */
-HLQ_WORD I narrow(__m512i lo, __m512i hi)
-{
-    const __m512i even =
-        _mm512_set_epi16(62, 60, 58, 56, 54, 52, 50, 48, 46, 44, 42, 40, 38, 36, 34, 32, 30, 28, 26,
-                         24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-    return _mm512_permutex2var_epi16(lo, even, hi);
-}
-
-HLQ_WORD I i_set(int x) { return _mm512_set1_epi16((int16_t)x); }
-HLQ_WORD I i_load(const int16_t *p) { return _mm512_loadu_si512(p); }
-HLQ_WORD I i_add(I a, I b) { return _mm512_add_epi16(a, b); }
-HLQ_WORD I i_sub(I a, I b) { return _mm512_sub_epi16(a, b); }
-HLQ_WORD I i_xor(I a, I b) { return _mm512_xor_si512(a, b); }
-HLQ_WORD I i_abs(I a) { return _mm512_abs_epi16(a); }
-HLQ_WORD I i_min(I a, I b) { return _mm512_min_epi16(a, b); }
-HLQ_WORD I i_max(I a, I b) { return _mm512_max_epi16(a, b); }
-HLQ_WORD I i_shl(I a, int n) { return _mm512_sll_epi16(a, _mm_cvtsi32_si128(n)); }
-HLQ_WORD I i_sra(I a, int n) { return _mm512_sra_epi16(a, _mm_cvtsi32_si128(n)); }
-HLQ_WORD I i_add_signed(I a, I s, I sign)
-{
-    return _mm512_mask_sub_epi16(_mm512_add_epi16(a, s), _mm512_movepi16_mask(sign), a, s);
-}
-
-HLQ_WORD I i_round(F x) { return narrow(_mm512_cvtps_epi32(x.lo), _mm512_cvtps_epi32(x.hi)); }
-HLQ_WORD F f_from_i(I x)
-{
-    __m512i lo = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(x));
-    __m512i hi = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(x, 1));
-    return BOTH(_mm512_cvtepi32_ps(lo), _mm512_cvtepi32_ps(hi));
-}
-HLQ_WORD void i_split(F x, I *n, I *d)
-{
-    const __m512i half = _mm512_set1_epi32(4096);
-    __m512i lo = _mm512_add_epi32(_mm512_cvtps_epi32(x.lo), half);
-    __m512i hi = _mm512_add_epi32(_mm512_cvtps_epi32(x.hi), half);
-    *n = narrow(_mm512_srai_epi32(lo, 13), _mm512_srai_epi32(hi, 13));
-    *d = i_sub(_mm512_and_si512(narrow(lo, hi), i_set(8191)), i_set(4096));
-}
-
-HLQ_WORD M i_eq(I a, I b) { return _mm512_cmpeq_epi16_mask(a, b); }
-HLQ_WORD M i_gt(I a, I b) { return _mm512_cmpgt_epi16_mask(a, b); }
-HLQ_WORD M i_odd(I a) { return _mm512_test_epi16_mask(a, i_set(1)); }
-HLQ_WORD M i_negative(I a) { return _mm512_movepi16_mask(a); }
-HLQ_WORD I i_select(M m, I yes, I no) { return _mm512_mask_mov_epi16(no, m, yes); }
-HLQ_WORD uint32_t i_plane(I x, int j) { return _mm512_test_epi16_mask(x, i_set(1 << j)); }
-HLQ_WORD I i_set_plane(I x, uint32_t word, int j)
-{
-    return _mm512_mask_add_epi16(x, (__mmask32)word, x, i_set(1 << j));
-}
-
-HLQ_WORD M m_and(M a, M b) { return a & b; }
-HLQ_WORD M m_or(M a, M b) { return a | b; }
-HLQ_WORD M m_xor(M a, M b) { return a ^ b; }
-HLQ_WORD M m_andnot(M a, M b) { return a & ~b; }
-HLQ_WORD M m_select(M m, M yes, M no) { return (m & yes) | (no & ~m); }
-HLQ_WORD uint32_t m_word(M a) { return a; }
-
-HLQ_WORD S s_zero(void) { return _mm512_setzero_si512(); }
-HLQ_WORD S s_add_products(S s, I a, I b) { return _mm512_add_epi32(s, _mm512_madd_epi16(a, b)); }
-HLQ_WORD uint32_t s_total(S s)
-{
-    __m256i o = _mm256_add_epi32(_mm512_castsi512_si256(s), _mm512_extracti64x4_epi64(s, 1));
-    __m128i q = _mm_add_epi32(_mm256_castsi256_si128(o), _mm256_extracti128_si256(o, 1));
-    q = _mm_add_epi32(q, _mm_shuffle_epi32(q, 0x4e));
-    q = _mm_add_epi32(q, _mm_shuffle_epi32(q, 0xb1));
-    return (uint32_t)_mm_cvtsi128_si32(q);
-}
-
-#undef BOTH
-#undef LO
-#undef HI
 #endif

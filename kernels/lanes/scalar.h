@@ -2,13 +2,16 @@
  * Lane words in plain C: the specification of every word. A lane word works on 32 lanes at once;
  * kernels/body/ is written in nothing else. The other vocabularies define the same names.
  *
- *   F  32 floats     I  32 integers modulo 2^16, signed where order matters
- *   M  32 booleans   S  sums modulo 2^32, spread over lanes as the processor likes
+ *   F  32 floats (this file)
+ *   I  32 integers, M 32 booleans: of 16 bits in scalar_i16.h, of 32 bits in scalar_i32.h
+ *
+ * A unit includes one of the two, and so chooses the width its bodies work in: the collectives
+ * work in 16 bits, the quantizer, whose codes are larger, in 32.
  *
  * A uint32_t that stands for lanes has lane i in bit i.
  */
-#ifndef HLQ_LANES_H
-#define HLQ_LANES_H
+#ifndef HLQ_LANES_SCALAR_H
+#define HLQ_LANES_SCALAR_H
 
 #include <math.h>
 #include <stdint.h>
@@ -20,11 +23,6 @@
 typedef struct {
     float v[32];
 } F;
-typedef struct {
-    int16_t v[32];
-} I;
-typedef uint32_t M;
-typedef uint32_t S;
 
 #define EACH for (int i = 0; i < 32; i++)
 #define MAP(type, expression)                                                                      \
@@ -32,7 +30,7 @@ typedef uint32_t S;
     EACH r.v[i] = expression;                                                                      \
     return r
 #define MAP_M(expression)                                                                          \
-    M r = 0;                                                                                       \
+    uint32_t r = 0;                                                                                \
     EACH r |= (uint32_t)((expression) != 0) << i;                                                  \
     return r
 
@@ -68,6 +66,63 @@ HLQ_WORD void f_store_bf16(uint16_t *p, F x)
         half[i] = x.v[i] != x.v[i] ? 0x7fc0 : (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
     }
     memcpy(p, half, sizeof half);
+}
+
+/* float16 is IEEE 754 binary16; storing rounds to nearest even, NaN becomes 0x7e00. */
+HLQ_WORD float float_of_f16(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = h & 0x7fff;
+    if (rest < 0x0400) return (sign ? -0x1p-24f : 0x1p-24f) * (float)rest;
+    uint32_t u = sign | (rest < 0x7c00 ? (rest << 13) + 0x38000000 : 0x7f800000 | rest << 13);
+    float x;
+    memcpy(&x, &u, 4);
+    return x;
+}
+
+HLQ_WORD uint16_t f16_of_float(float x)
+{
+    uint32_t u, sign;
+    memcpy(&u, &x, 4);
+    sign = u >> 16 & 0x8000;
+    u &= 0x7fffffff;
+    if (u > 0x7f800000) return 0x7e00;
+    if (u >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and more round to Inf */
+    if (u < 0x38800000) {
+        x = fabsf(x) + 0.5f; /* below 2^-14: 0.5 has its last bit where the result has */
+        memcpy(&u, &x, 4);
+        return (uint16_t)(sign | (u - 0x3f000000));
+    }
+    u += 0xfff + (u >> 13 & 1);
+    return (uint16_t)(sign | (u - 0x38000000) >> 13);
+}
+
+HLQ_WORD F f_load_f16(const uint16_t *p)
+{
+    uint16_t half[32];
+    memcpy(half, p, sizeof half);
+    MAP(F, float_of_f16(half[i]));
+}
+
+HLQ_WORD void f_store_f16(uint16_t *p, F x)
+{
+    uint16_t half[32];
+    EACH half[i] = f16_of_float(x.v[i]);
+    memcpy(p, half, sizeof half);
+}
+
+/* Doubles times a power of two, rounded to nearest even; and the way back, exact. */
+HLQ_WORD F f_load_f64(const double *p, double factor)
+{
+    double x[32];
+    memcpy(x, p, sizeof x);
+    MAP(F, (float)(x[i] * factor));
+}
+
+HLQ_WORD void f_store_f64(double *p, F x, double factor)
+{
+    double y[32];
+    EACH y[i] = (double)x.v[i] * factor;
+    memcpy(p, y, sizeof y);
 }
 
 HLQ_WORD F f_add(F a, F b) { MAP(F, a.v[i] + b.v[i]); }
@@ -115,68 +170,4 @@ HLQ_WORD float f_max_lanes(F x)
     return x.v[0];
 }
 
-HLQ_WORD I i_set(int x) { MAP(I, (int16_t)x); }
-HLQ_WORD I i_load(const int16_t *p) { MAP(I, p[i]); }
-HLQ_WORD I i_add(I a, I b) { MAP(I, (int16_t)(a.v[i] + b.v[i])); }
-HLQ_WORD I i_sub(I a, I b) { MAP(I, (int16_t)(a.v[i] - b.v[i])); }
-HLQ_WORD I i_xor(I a, I b) { MAP(I, (int16_t)(a.v[i] ^ b.v[i])); }
-HLQ_WORD I i_abs(I a) { MAP(I, (int16_t)(a.v[i] < 0 ? -a.v[i] : a.v[i])); }
-HLQ_WORD I i_min(I a, I b) { MAP(I, a.v[i] < b.v[i] ? a.v[i] : b.v[i]); }
-HLQ_WORD I i_max(I a, I b) { MAP(I, a.v[i] > b.v[i] ? a.v[i] : b.v[i]); }
-HLQ_WORD I i_shl(I a, int n) { MAP(I, (int16_t)((uint16_t)a.v[i] << n)); }
-HLQ_WORD I i_sra(I a, int n) { MAP(I, (int16_t)(a.v[i] >> n)); }
-/* a + s where sign is not negative, a - s where it is. */
-HLQ_WORD I i_add_signed(I a, I s, I sign)
-{
-    MAP(I, (int16_t)(sign.v[i] < 0 ? a.v[i] - s.v[i] : a.v[i] + s.v[i]));
-}
-
-/* Nearest integer, ties to even; the value must fit. */
-HLQ_WORD I i_round(F x) { MAP(I, (int16_t)lrintf(x.v[i])); }
-HLQ_WORD F f_from_i(I x) { MAP(F, (float)x.v[i]); }
-
-/*
- * x is in units of 2^-13: w = x rounded to an integer (32 bits), n = nearest multiple of 2^13
- * (ties up), d = what is left, -4096 … 4095.
- */
-HLQ_WORD void i_split(F x, I *n, I *d)
-{
-    EACH {
-        int32_t w = (int32_t)lrintf(x.v[i]) + 4096;
-        n->v[i] = (int16_t)(w >> 13);
-        d->v[i] = (int16_t)((w & 8191) - 4096);
-    }
-}
-
-HLQ_WORD M i_eq(I a, I b) { MAP_M(a.v[i] == b.v[i]); }
-HLQ_WORD M i_gt(I a, I b) { MAP_M(a.v[i] > b.v[i]); }
-HLQ_WORD M i_odd(I a) { MAP_M(a.v[i] & 1); }
-HLQ_WORD M i_negative(I a) { MAP_M(a.v[i] < 0); }
-HLQ_WORD I i_select(M m, I yes, I no) { MAP(I, m >> i & 1 ? yes.v[i] : no.v[i]); }
-
-/* Bit j of every lane; and the way back: sets bit j of the lanes in word, where it was clear. */
-HLQ_WORD uint32_t i_plane(I x, int j) { MAP_M(x.v[i] >> j & 1); }
-HLQ_WORD I i_set_plane(I x, uint32_t word, int j)
-{
-    MAP(I, (int16_t)(x.v[i] | (int)(word >> i & 1) << j));
-}
-
-HLQ_WORD M m_and(M a, M b) { return a & b; }
-HLQ_WORD M m_or(M a, M b) { return a | b; }
-HLQ_WORD M m_xor(M a, M b) { return a ^ b; }
-HLQ_WORD M m_andnot(M a, M b) { return a & ~b; }
-HLQ_WORD M m_select(M m, M yes, M no) { return (m & yes) | (no & ~m); }
-HLQ_WORD uint32_t m_word(M a) { return a; }
-
-HLQ_WORD S s_zero(void) { return 0; }
-HLQ_WORD S s_add_products(S s, I a, I b)
-{
-    EACH s += (uint32_t)((int32_t)a.v[i] * b.v[i]);
-    return s;
-}
-HLQ_WORD uint32_t s_total(S s) { return s; }
-
-#undef EACH
-#undef MAP
-#undef MAP_M
 #endif

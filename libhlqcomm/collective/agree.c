@@ -15,26 +15,32 @@ uint64_t hlq_term_from_double(double x)
     return u;
 }
 
+/* "hlq_all_to_all_v" */
+static void describe_function(uint64_t value, char *text, size_t bytes)
+{
+    const char *name = hlq_operation_name((hlq_operation)((value - 1) / 2));
+    if (value == HLQ_FUNCTION_CREATE) snprintf(text, bytes, "hlq_comm_create");
+    else snprintf(text, bytes, "hlq_%s%s", name ? name : "?", value % 2 ? "" : "_v");
+}
+
 /* "count 1000", "algorithm modq" */
 static void describe(hlq_term term, uint64_t value, char *text, size_t bytes)
 {
     static const char *const noun[HLQ_TERMS] = {
-        [HLQ_TERM_FUNCTION] = "function",
-        [HLQ_TERM_CALL] = "call number",
-        [HLQ_TERM_COUNT] = "count",
-        [HLQ_TERM_DTYPE] = "dtype",
-        [HLQ_TERM_OP] = "op",
-        [HLQ_TERM_ALGORITHM] = "algorithm",
-        [HLQ_TERM_BITS] = "bits",
-        [HLQ_TERM_LATTICE] = "lattice",
-        [HLQ_TERM_SEED] = "seed",
+        [HLQ_TERM_CALL] = "call number",    [HLQ_TERM_COUNT] = "count",
+        [HLQ_TERM_DTYPE] = "dtype",         [HLQ_TERM_OP] = "op",
+        [HLQ_TERM_ALGORITHM] = "algorithm", [HLQ_TERM_BITS] = "bits",
+        [HLQ_TERM_LATTICE] = "lattice",     [HLQ_TERM_SEED] = "seed",
         [HLQ_TERM_MIN_BYTES] = "min_bytes",
     };
     const char *name = NULL;
     if (term == HLQ_TERM_ALGORITHM) name = hlq_algorithm_name((hlq_algorithm)value);
     if (term == HLQ_TERM_LATTICE) name = hlq_lattice_name((hlq_lattice)value);
-    if (term == HLQ_TERM_FUNCTION) name = value == HLQ_FUNCTION_CREATE ? "create" : "all_reduce";
-    if (term == HLQ_TERM_BITS) {
+    if (term == HLQ_TERM_DTYPE) name = hlq_dtype_name((hlq_dtype)value);
+    if (term == HLQ_TERM_OP) name = hlq_op_name((hlq_op)value);
+    if (term == HLQ_TERM_FUNCTION) {
+        describe_function(value, text, bytes);
+    } else if (term == HLQ_TERM_BITS) {
         double bits;
         memcpy(&bits, &value, sizeof bits);
         snprintf(text, bytes, "%s %g", noun[term], bits);
@@ -65,13 +71,15 @@ static hlq_status compare(hlq_comm *comm, int p)
     return HLQ_OK;
 }
 
-hlq_status hlq_agree(hlq_comm *comm, const hlq_terms *mine)
+hlq_status hlq_agree(hlq_comm *comm, const hlq_terms *mine, const size_t *sent)
 {
-    comm->terms[comm->rank] = *mine;
     for (int p = 0; p < comm->size; p++) {
+        comm->told[p] = *mine;
+        comm->told[p].sent_to_you = sent ? sent[p] : 0;
+        comm->out[p] = (hlq_message){&comm->told[p], sizeof *comm->told};
         comm->in[p] = (hlq_message){&comm->terms[p], sizeof *comm->terms};
     }
-    hlq_send_to_all(comm, &comm->terms[comm->rank], sizeof *comm->terms);
+    comm->terms[comm->rank] = comm->told[comm->rank];
     uint64_t payload_sent = comm->stats.bytes_sent, payload_received = comm->stats.bytes_received;
     HLQ_TRY(hlq_exchange(comm));
     comm->stats.control_bytes += comm->stats.bytes_sent - payload_sent;
@@ -84,9 +92,9 @@ hlq_status hlq_agree(hlq_comm *comm, const hlq_terms *mine)
     for (int p = 0; p < comm->size; p++) {
         hlq_terms *terms = &comm->terms[p];
         terms->sentence[sizeof terms->sentence - 1] = '\0';
-        if (terms->status != HLQ_OK) {
-            return hlq_fail(comm, HLQ_E_REMOTE, "rank %d: %s", p, terms->sentence);
-        }
+        if (terms->status == HLQ_OK) continue;
+        hlq_status status = terms->status == HLQ_E_MISMATCH ? HLQ_E_MISMATCH : HLQ_E_REMOTE;
+        return hlq_fail(comm, status, "rank %d: %s", p, terms->sentence);
     }
     for (int p = 1; p < comm->size; p++) HLQ_TRY(compare(comm, p));
     return HLQ_OK;

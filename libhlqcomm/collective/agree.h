@@ -10,7 +10,7 @@
 
 /* Things that must be equal on all ranks. */
 typedef enum hlq_term {
-    HLQ_TERM_FUNCTION, /* hlq_function */
+    HLQ_TERM_FUNCTION, /* HLQ_FUNCTION_CREATE, HLQ_FUNCTION_OF() */
     HLQ_TERM_CALL,     /* number of the collective on its communicator */
     HLQ_TERM_COUNT,
     HLQ_TERM_DTYPE,
@@ -23,25 +23,26 @@ typedef enum hlq_term {
     HLQ_TERMS,
 } hlq_term;
 
-typedef enum hlq_function {
-    HLQ_FUNCTION_CREATE,
-    HLQ_FUNCTION_ALL_REDUCE,
-} hlq_function;
+/* What a rank called: creation, or an operation, with one count or one for each rank. */
+enum { HLQ_FUNCTION_CREATE = 0 };
+#define HLQ_FUNCTION_OF(operation, has_counts) (1 + 2 * (uint64_t)(operation) + (has_counts))
 
 typedef struct hlq_terms {
     uint32_t wire_version;
     int32_t status; /* HLQ_OK, or why this rank cannot take part */
     uint64_t value[HLQ_TERMS];
+    uint64_t sent_to_you; /* elements; need not be equal: each rank is told its own */
     char sentence[104];
 } hlq_terms;
 
 uint64_t hlq_term_from_double(double x);
 
 /*
- * Exchanges mine with all ranks. Returns HLQ_OK if all can take part and agree. Otherwise the own
- * status, or HLQ_E_REMOTE if others cannot, or HLQ_E_MISMATCH; the sentence is the communicator's
- * last error.
+ * Exchanges mine with all ranks; those of rank p are then in comm->terms[p]. sent: elements that
+ * each rank is told it will be sent, or NULL. Returns HLQ_OK if all can take part and agree.
+ * Otherwise the own status, or HLQ_E_REMOTE if others cannot, or HLQ_E_MISMATCH, which is nobody's
+ * alone; the sentence is the communicator's last error.
  */
-hlq_status hlq_agree(hlq_comm *comm, const hlq_terms *mine);
+hlq_status hlq_agree(hlq_comm *comm, const hlq_terms *mine, const size_t *sent);
 
 #endif

@@ -75,8 +75,9 @@ static hlq_status allocate(const hlq_transport *transport, hlq_comm **comm)
     c->out = calloc(n, sizeof *c->out);
     c->in = calloc(n, sizeof *c->in);
     c->terms = calloc(n, sizeof *c->terms);
+    c->told = calloc(n, sizeof *c->told);
     *comm = c;
-    return c->out && c->in && c->terms ? HLQ_OK : HLQ_E_NOMEM;
+    return c->out && c->in && c->terms && c->told ? HLQ_OK : HLQ_E_NOMEM;
 }
 
 static int transport_is_complete(const hlq_transport *t)
@@ -109,7 +110,7 @@ hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_o
     c->options = options && !fault ? *options : defaults;
     hlq_terms terms = creation_terms(&c->options, fault);
     c->kernels = hlq_kernels_get();
-    status = hlq_agree(c, &terms);
+    status = hlq_agree(c, &terms, NULL);
     if (status != HLQ_OK) {
         hlq_create_failed(status, c->error);
         hlq_comm_destroy(c);
@@ -139,5 +140,6 @@ void hlq_comm_destroy(hlq_comm *comm)
     free(comm->out);
     free(comm->in);
     free(comm->terms);
+    free(comm->told);
     free(comm);
 }

@@ -19,6 +19,7 @@ struct hlq_comm {
     hlq_arena arena;         /* workspace of the call under way */
     hlq_message *out, *in;   /* size entries each: what the next exchange sends and receives */
     struct hlq_terms *terms; /* size entries: what each rank called with, see agree.h */
+    struct hlq_terms *told;  /* size entries: what each rank is told of this one's */
     uint32_t call;           /* number of the collective under way */
     int broken;
     hlq_stats stats;
@@ -40,8 +41,13 @@ hlq_status hlq_exchange(hlq_comm *comm);
 /* Sends the same bytes to all. in is set by the caller. */
 void hlq_send_to_all(hlq_comm *comm, void *data, size_t bytes);
 
-/* Bits per element as every algorithm and rival is counted: an fp32 ring is 32. */
-double hlq_bits_per_elem(uint64_t bytes_sent, int size, size_t count);
+/* Sets the estimate of the error: error and energy are sums of squares. Where float64's squares go
+   beyond double there is none, as where there is no energy. */
+void hlq_stats_estimate(hlq_comm *comm, double error, double energy);
+
+/* Bits per element as every algorithm and rival is counted, for sent_elems that plain numbers would
+   need to send: an fp32 ring is 32. */
+double hlq_bits_per_elem(uint64_t bytes_sent, double sent_elems);
 
 #define HLQ_TRY(expression)                                                                        \
     do {                                                                                           \

@@ -18,6 +18,8 @@
  *     rank 2 ─┘                            └──────────────────────────────────────────────┘
  *                                  all fit: sums to everybody
  *
+ * A reduce-scatter is the same up to where the owner has its sums.
+ *
  * Bytes per rank: as twoshot, plus 32 bytes per further plane of a failed block; a share of the
  * budget is kept back for these.
  */
@@ -49,62 +51,64 @@ static int most_extra(int n)
 }
 
 /* Bytes for check words and first planes of a part. */
-static size_t part_budget(const hlq_reduction *r, const hlq_place *place)
+static size_t part_budget(const hlq_request *r, const hlq_part *part)
 {
-    size_t blocks = place->blocks;
+    size_t blocks = part->place.blocks;
     double spent = (double)hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks) +
                    (double)hlq_segment_overhead(HLQ_FORM_MODULAR, blocks) +
                    (double)hlq_segment_overhead(HLQ_FORM_FAILED, blocks) +
                    (double)(blocks * HLQ_PLANE_BYTES / FAILING_ONE_IN);
-    double left = hlq_part_budget(r) - spent;
-    size_t least = blocks * (4 + (size_t)hlq_least_bits(r) * HLQ_PLANE_BYTES);
-    if (!hlq_least_bits(r)) least = 0;
+    double left = hlq_part_budget(r, part) - spent;
+    size_t least_bits = (size_t)hlq_least_bits(r, part);
+    size_t least = least_bits ? blocks * (4 + least_bits * HLQ_PLANE_BYTES) : 0;
     return left > (double)least ? (size_t)left : least;
 }
 
 /* Longest message of a part: exponents, or as many planes as the budget or 12 bits allow. */
-static size_t longest_message_of(const hlq_reduction *r, const hlq_place *place)
+static size_t longest_message_of(const hlq_request *r, int p)
 {
-    size_t most = place->blocks * (4 + HLQ_BITS_MAX * HLQ_PLANE_BYTES);
-    size_t budget = part_budget(r, place);
+    hlq_part part = hlq_part_to(r, p);
+    size_t blocks = part.place.blocks;
+    size_t most = blocks * (4 + HLQ_BITS_MAX * HLQ_PLANE_BYTES);
+    size_t budget = part_budget(r, &part);
     size_t planes =
-        hlq_segment_overhead(HLQ_FORM_MODULAR, place->blocks) + (budget < most ? budget : most);
-    size_t exponents = hlq_segment_overhead(HLQ_FORM_EXPONENTS, place->blocks);
+        hlq_segment_overhead(HLQ_FORM_MODULAR, blocks) + (budget < most ? budget : most);
+    size_t exponents = hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks);
     return planes > exponents ? planes : exponents;
 }
 
 /* Of any part. They differ by a block at most, and one less leaves more for planes. */
-static size_t longest_message(const hlq_reduction *r)
+static size_t longest_message(const hlq_request *r)
 {
-    int n = r->comm->size;
-    hlq_place first = hlq_place_part(r->count, r->comm->options.seed, 0, n);
-    hlq_place last = hlq_place_part(r->count, r->comm->options.seed, n - 1, n);
-    size_t a = longest_message_of(r, &first), b = longest_message_of(r, &last);
+    size_t a = longest_message_of(r, 0), b = longest_message_of(r, r->comm->size - 1);
     return a > b ? a : b;
 }
 
-static modq_space lay_out(const hlq_reduction *r, hlq_arena *arena)
+static modq_space lay_out(const hlq_request *r, hlq_arena *arena)
 {
     int n = r->comm->size;
-    hlq_place largest = hlq_place_part(r->count, r->comm->options.seed, 0, n);
+    hlq_place largest = hlq_part_to(r, 0).place;
     size_t message = longest_message(r);
     modq_space s = {
-        .source = hlq_source_of(r),
-        .work = r->residual ? hlq_arena_take(arena, r->count * sizeof *s.work) : NULL,
+        .work = r->residual ? hlq_arena_take(arena, hlq_send_elems(r) * sizeof *s.work) : NULL,
         .exponent = hlq_arena_take(arena, largest.blocks * sizeof *s.exponent),
         .sum = hlq_arena_take(arena, message),
         .part = hlq_arena_take(arena, (size_t)n * sizeof *s.part),
         .most_extra = most_extra(n),
     };
     for (int p = 0; p < n; p++) {
+        hlq_part to = hlq_part_to(r, p);
         modq_part part = {
+            .source = hlq_source_of(r, &to),
+            .residual = r->residual ? r->residual + to.start : NULL,
             .out = hlq_arena_take(arena, message),
             .in = hlq_arena_take(arena, message),
             .code = hlq_arena_take(arena, largest.blocks),
             .bits = hlq_arena_take(arena, largest.blocks),
             .failed = hlq_arena_take(arena, hlq_segment_overhead(HLQ_FORM_FAILED, largest.blocks)),
             .frame = {.lattice = r->comm->options.lattice,
-                      .place = hlq_place_part(r->count, r->comm->options.seed, p, n),
+                      .dtype = r->dtype,
+                      .place = to.place,
                       .call = r->comm->call},
         };
         if (arena->base) s.part[p] = part;
@@ -112,49 +116,56 @@ static modq_space lay_out(const hlq_reduction *r, hlq_arena *arena)
     return s;
 }
 
-static size_t workspace_bytes(const hlq_reduction *r)
+static size_t workspace_bytes(const hlq_request *r)
 {
     hlq_arena counting = {NULL, 0, 0};
     lay_out(r, &counting);
     return counting.used;
 }
 
-static uint64_t wire_bytes(const hlq_reduction *r)
+static uint64_t wire_bytes(const hlq_request *r)
 {
     int n = r->comm->size;
     uint64_t bytes = 0;
     for (int p = 0; p < n; p++) {
-        hlq_place place = hlq_place_part(r->count, r->comm->options.seed, p, n);
-        if (!place.blocks) continue;
-        uint64_t one = hlq_segment_overhead(HLQ_FORM_EXPONENTS, place.blocks) +
-                       hlq_segment_overhead(HLQ_FORM_MODULAR, place.blocks) +
-                       part_budget(r, &place);
-        uint64_t answer = one + hlq_segment_overhead(HLQ_FORM_FAILED, place.blocks);
-        bytes += p == r->comm->rank ? (uint64_t)(n - 1) * answer : one;
+        hlq_part part = hlq_part_to(r, p);
+        size_t blocks = part.place.blocks;
+        if (!blocks) continue;
+        uint64_t exponents = hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks);
+        uint64_t codes = hlq_segment_overhead(HLQ_FORM_MODULAR, blocks) + part_budget(r, &part);
+        uint64_t answer = exponents + hlq_segment_overhead(HLQ_FORM_FAILED, blocks);
+        if (r->operation == HLQ_ALL_REDUCE) answer += codes;
+        bytes += p == r->comm->rank ? (uint64_t)(n - 1) * answer : exponents + codes;
     }
     return bytes;
 }
 
 /*
- * The tensor as it is coded. A residual is added once, into a copy, since blocks may be coded
+ * The tensors as they are coded. A residual is added once, into a copy, since blocks may be coded
  * again; it is emptied and will take up what encoding leaves over.
  */
-static void prepare_source(const hlq_reduction *r, modq_space *s)
+static void prepare_sources(const hlq_request *r, modq_space *s)
 {
+    size_t elems = hlq_send_elems(r);
     if (!r->residual) return;
-    memcpy(s->work, r->residual, r->count * sizeof *s->work);
-    memset(r->residual, 0, r->count * sizeof *r->residual);
-    hlq_elements_add(s->work, r->send, r->dtype, r->count);
-    s->source = (hlq_source){.data = s->work, .dtype = HLQ_FLOAT32, .elems = r->count};
+    memcpy(s->work, r->residual, elems * sizeof *s->work);
+    memset(r->residual, 0, elems * sizeof *r->residual);
+    hlq_elements_combine(HLQ_SUM, s->work, r->send, r->dtype, elems);
+    for (int p = 0; p < r->comm->size; p++) {
+        hlq_source *source = &s->part[p].source;
+        const float *data = s->work + hlq_part_to(r, p).start;
+        *source = (hlq_source){.data = data, .dtype = HLQ_FLOAT32, .elems = source->elems};
+    }
 }
 
-static void plan_parts(const hlq_reduction *r, modq_space *s)
+static void plan_parts(const hlq_request *r, modq_space *s)
 {
     for (int p = 0; p < r->comm->size; p++) {
         modq_part *part = &s->part[p];
         hlq_place *place = &part->frame.place;
-        part->plan = hlq_plan_bits(part->code, place->blocks, HLQ_BITS_MAX, 4,
-                                   part_budget(r, place), part->bits);
+        hlq_part to = hlq_part_to(r, p);
+        part->plan = hlq_plan_bits(part->code, place->blocks, HLQ_BITS_MAX, 4, part_budget(r, &to),
+                                   part->bits);
         part->frame.form = HLQ_FORM_MODULAR;
         part->frame.spread = HLQ_MODQ_SPREAD;
         part->frame.bytes = place->blocks
@@ -164,7 +175,7 @@ static void plan_parts(const hlq_reduction *r, modq_space *s)
     }
 }
 
-static void encode_parts(const hlq_reduction *r, modq_space *s)
+static void encode_parts(const hlq_request *r, modq_space *s)
 {
     hlq_comm *comm = r->comm;
     double begin = hlq_now();
@@ -173,15 +184,15 @@ static void encode_parts(const hlq_reduction *r, modq_space *s)
         if (!part->frame.bytes) continue;
         hlq_run run = hlq_segment_begin(&part->frame, part->base, part->out);
         hlq_modq_complete_run(part, part->out, &run);
-        hlq_source source = s->source;
-        source.residual = r->residual;
+        hlq_source source = part->source;
+        source.residual = part->residual;
         comm->kernels->encode(&run, &source);
     }
     comm->stats.seconds_encode += hlq_now() - begin;
 }
 
 /* The owner adds everybody's codes of its part, and decodes the sums that pass the check. */
-static hlq_status add_own_part(const hlq_reduction *r, modq_space *s)
+static hlq_status add_own_part(const hlq_request *r, modq_space *s)
 {
     hlq_comm *comm = r->comm;
     modq_part *own = &s->part[comm->rank];
@@ -206,7 +217,7 @@ static hlq_status add_own_part(const hlq_reduction *r, modq_space *s)
 }
 
 /* Checks have done their work and stay behind: planes move up in their place. */
-static void drop_checks(const hlq_reduction *r, modq_space *s)
+static void drop_checks(const hlq_request *r, modq_space *s)
 {
     for (int p = 0; p < r->comm->size; p++) {
         modq_part *part = &s->part[p];
@@ -222,7 +233,7 @@ static void drop_checks(const hlq_reduction *r, modq_space *s)
 }
 
 /* Energy of the sum, from the own part: a fair sample. */
-static double result_energy(const hlq_reduction *r, modq_space *s)
+static double result_energy(const hlq_request *r, modq_space *s)
 {
     hlq_source result = {.data = r->recv, .dtype = r->dtype, .elems = r->count};
     const hlq_place *own = &s->part[r->comm->rank].frame.place;
@@ -232,7 +243,7 @@ static double result_energy(const hlq_reduction *r, modq_space *s)
     return own->blocks ? energy * (double)hlq_block_count(r->count) / (double)own->blocks : 0;
 }
 
-static hlq_status decode_others(const hlq_reduction *r, modq_space *s, hlq_code_stats *stats)
+static hlq_status decode_others(const hlq_request *r, modq_space *s, hlq_code_stats *stats)
 {
     hlq_comm *comm = r->comm;
     double begin = hlq_now();
@@ -254,27 +265,48 @@ static hlq_status decode_others(const hlq_reduction *r, modq_space *s, hlq_code_
     return HLQ_OK;
 }
 
-static hlq_status run_rounds(const hlq_reduction *r, modq_space *s)
+/* All sums to everybody. */
+static hlq_status gather_sums(const hlq_request *r, modq_space *s, hlq_code_stats *stats)
+{
+    drop_checks(r, s);
+    HLQ_TRY(hlq_modq_gather_parts(r, s));
+    HLQ_TRY(hlq_modq_gather_extended(r, s));
+    return decode_others(r, s, stats);
+}
+
+/* A reduce-scatter ends where the own part's sums are in recv. */
+static hlq_status count_own_sums(const hlq_request *r, modq_space *s, hlq_code_stats *stats)
+{
+    hlq_comm *comm = r->comm;
+    modq_part *own = &s->part[comm->rank];
+    hlq_run run;
+    HLQ_TRY(hlq_modq_from(comm, comm->rank, &own->frame, s->sum, &run));
+    hlq_modq_complete_run(own, s->sum, &run);
+    hlq_code_stats_add(stats, &run);
+    comm->stats.nonfinite_blocks = hlq_run_nonfinite(&run);
+    hlq_modq_decode_extended(r, s, comm->rank, &run, stats);
+    return HLQ_OK;
+}
+
+static hlq_status run_rounds(const hlq_request *r, modq_space *s)
 {
     hlq_comm *comm = r->comm;
     hlq_code_stats result = {0};
-    prepare_source(r, s);
+    prepare_sources(r, s);
     HLQ_TRY(hlq_modq_agree(r, s));
     plan_parts(r, s);
     encode_parts(r, s);
     HLQ_TRY(hlq_modq_exchange_parts(r, s));
     HLQ_TRY(hlq_modq_extend(r, s, add_own_part(r, s)));
-    drop_checks(r, s);
-    HLQ_TRY(hlq_modq_gather_parts(r, s));
-    HLQ_TRY(hlq_modq_gather_extended(r, s));
-    HLQ_TRY(decode_others(r, s, &result));
+    if (r->operation == HLQ_ALL_REDUCE) HLQ_TRY(gather_sums(r, s, &result));
+    else HLQ_TRY(count_own_sums(r, s, &result));
     comm->stats.largest_scale = result.largest_scale;
-    double energy = result_energy(r, s);
-    if (energy > 0) comm->stats.vnmse_estimate = comm->size * result.error / energy;
+    hlq_stats_estimate(comm, comm->size * result.error, result_energy(r, s));
     return HLQ_OK;
 }
 
-static hlq_status run(const hlq_reduction *r)
+/* One step: how many exchanges there are is known on the way. */
+static hlq_status run(hlq_request *r)
 {
     hlq_comm *comm = r->comm;
     hlq_arena arena = comm->arena;
@@ -288,4 +320,4 @@ static hlq_status run(const hlq_reduction *r)
     return status;
 }
 
-const hlq_algorithm_entry hlq_modq = {wire_bytes, workspace_bytes, run};
+const hlq_algorithm_entry hlq_modq = {wire_bytes, workspace_bytes, {run, NULL, NULL}};

@@ -5,7 +5,7 @@
 #ifndef HLQ_COLLECTIVE_MODQ_H
 #define HLQ_COLLECTIVE_MODQ_H
 
-#include "all_reduce.h"
+#include "request.h"
 
 #include <wire/plan.h>
 
@@ -34,6 +34,8 @@ typedef struct modq_long {
 
 /* The blocks one rank owns, and what travels for them. */
 typedef struct modq_part {
+    hlq_source source; /* their tensor, residual included, never changed */
+    float *residual;   /* of that tensor, or NULL */
     hlq_frame frame;
     hlq_plan plan;
     int base;          /* one for all parts */
@@ -44,8 +46,7 @@ typedef struct modq_part {
 } modq_part;
 
 typedef struct modq_space {
-    hlq_source source;   /* the tensor, residual included, never changed */
-    float *work;         /* the tensor plus residual, if there is one */
+    float *work;         /* send plus residual, if there is one */
     int16_t *exponent;   /* blocks of a part */
     uint8_t *sum;        /* the own part's sum, as it is sent */
     modq_part *part;     /* one per rank */
@@ -63,27 +64,27 @@ hlq_status hlq_modq_from(hlq_comm *comm, int p, const hlq_frame *frame, uint8_t 
                          hlq_run *run);
 
 /* This rank's part[p].out to every owner p, and theirs for the own part to part[p].in. */
-hlq_status hlq_modq_exchange_parts(const hlq_reduction *r, modq_space *s);
+hlq_status hlq_modq_exchange_parts(const hlq_request *r, modq_space *s);
 /* s->sum to everybody; rank p's is then at hlq_modq_gathered(p). */
-hlq_status hlq_modq_gather_parts(const hlq_reduction *r, modq_space *s);
-uint8_t *hlq_modq_gathered(const hlq_reduction *r, modq_space *s, int p);
+hlq_status hlq_modq_gather_parts(const hlq_request *r, modq_space *s);
+uint8_t *hlq_modq_gathered(const hlq_request *r, modq_space *s, int p);
 
 /* Points a run's arrays to the part's code and bits and into segment. */
 void hlq_modq_complete_run(const modq_part *part, uint8_t *segment, hlq_run *run);
 
 /* Exponents of all parts, agreed: what size the sum is expected to have. Sets code and base. */
-hlq_status hlq_modq_agree(const hlq_reduction *r, modq_space *s);
+hlq_status hlq_modq_agree(const hlq_request *r, modq_space *s);
 
 /*
  * Tells everybody which sums of the own part failed (or, if status is not HLQ_OK, that they could
  * not be made), and sends further planes until all sums fit. The own part's sums go to recv.
  */
-hlq_status hlq_modq_extend(const hlq_reduction *r, modq_space *s, hlq_status status);
+hlq_status hlq_modq_extend(const hlq_request *r, modq_space *s, hlq_status status);
 
 /* The further planes of all sums to everybody; those of part p, whose first planes are in main, are
    decoded to recv, unless they are the own. Their scales go to stats. */
-hlq_status hlq_modq_gather_extended(const hlq_reduction *r, modq_space *s);
-void hlq_modq_decode_extended(const hlq_reduction *r, modq_space *s, int p, const hlq_run *main,
+hlq_status hlq_modq_gather_extended(const hlq_request *r, modq_space *s);
+void hlq_modq_decode_extended(const hlq_request *r, modq_space *s, int p, const hlq_run *main,
                               hlq_code_stats *stats);
 
 #endif

@@ -70,13 +70,13 @@ static int16_t expected_size(const int16_t *exponent, int n)
 
 static void write_exponents(modq_space *s, const hlq_frame *frame, uint8_t *segment)
 {
-    int base = hlq_base_of_exponents(s->exponent, frame->place.blocks);
+    int base = hlq_base_of_exponents(frame->dtype, s->exponent, frame->place.blocks);
     hlq_segment_begin(frame, base, segment);
     hlq_codes_from_exponents(s->exponent, frame->place.blocks, base, segment + HLQ_HEADER_BYTES);
 }
 
 /* The owner's half. s->exponent holds its own exponents of its own part. */
-static hlq_status merge_own_part(const hlq_reduction *r, modq_space *s)
+static hlq_status merge_own_part(const hlq_request *r, modq_space *s)
 {
     hlq_comm *comm = r->comm;
     const hlq_frame *own = &s->part[comm->rank].frame;
@@ -102,7 +102,7 @@ static hlq_status merge_own_part(const hlq_reduction *r, modq_space *s)
 }
 
 /* Codes of all parts relative to the largest base of any. */
-static hlq_status read_agreed(const hlq_reduction *r, modq_space *s)
+static hlq_status read_agreed(const hlq_request *r, modq_space *s)
 {
     int base = INT16_MIN;
     hlq_run run;
@@ -127,7 +127,7 @@ static hlq_status read_agreed(const hlq_reduction *r, modq_space *s)
     return HLQ_OK;
 }
 
-hlq_status hlq_modq_agree(const hlq_reduction *r, modq_space *s)
+hlq_status hlq_modq_agree(const hlq_request *r, modq_space *s)
 {
     hlq_comm *comm = r->comm;
     double begin = hlq_now();
@@ -138,7 +138,7 @@ hlq_status hlq_modq_agree(const hlq_reduction *r, modq_space *s)
         part->frame.form = HLQ_FORM_EXPONENTS;
         part->frame.bytes = blocks ? hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks) : 0;
         if (!blocks) continue;
-        comm->kernels->exponents(&part->frame.place, &s->source, s->exponent);
+        comm->kernels->exponents(&part->frame.place, &part->source, s->exponent);
         if (p != comm->rank) write_exponents(s, &part->frame, part->out);
     }
     comm->stats.seconds_encode += hlq_now() - begin;

@@ -38,7 +38,7 @@ static size_t first_new_plane(const modq_long *more, size_t i, int have, int wan
 }
 
 /* FAILED segments of all parts to everybody; the own bitmap is filled in. */
-static hlq_status share_failures(const hlq_reduction *r, modq_space *s, hlq_status status)
+static hlq_status share_failures(const hlq_request *r, modq_space *s, hlq_status status)
 {
     hlq_comm *comm = r->comm;
     char sentence[HLQ_ERROR_BYTES];
@@ -70,7 +70,7 @@ static hlq_status share_failures(const hlq_reduction *r, modq_space *s, hlq_stat
 }
 
 /* Geometry of the long codes of all parts; the same walk counts and places (workspace.h). */
-static void lay_out_longs(const hlq_reduction *r, modq_space *s, hlq_arena *arena)
+static void lay_out_longs(const hlq_request *r, modq_space *s, hlq_arena *arena)
 {
     int n = r->comm->size;
     size_t most_blocks = 0, most_words = 0;
@@ -135,7 +135,7 @@ static void list_failed(const modq_space *s, modq_part *part, int count_only)
 }
 
 /* A run of long codes with `extra` further planes: the scale of the first codes, a wider range. */
-static hlq_run long_run(const hlq_reduction *r, const modq_part *part, int extra)
+static hlq_run long_run(const hlq_request *r, const modq_part *part, int extra)
 {
     return (hlq_run){
         .place = {.seed = r->comm->options.seed},
@@ -150,7 +150,7 @@ static hlq_run long_run(const hlq_reduction *r, const modq_part *part, int extra
  * Blocks that took `taken` further planes (0: those without a fit) as one compact run with `extra`
  * of them, in the trial arrays. Planes and checks are copied from long codes if these are given.
  */
-static hlq_run compact(const hlq_reduction *r, modq_space *s, const modq_part *part, int taken,
+static hlq_run compact(const hlq_request *r, modq_space *s, const modq_part *part, int taken,
                        int extra, const uint32_t *from, const uint32_t *checks)
 {
     const modq_long *more = &part->more;
@@ -177,24 +177,25 @@ static hlq_run compact(const hlq_reduction *r, modq_space *s, const modq_part *p
     return run;
 }
 
-static void clear_residual(const hlq_reduction *r, const hlq_run *run)
+static void clear_residual(const modq_part *part, const hlq_run *run)
 {
+    size_t all = part->source.elems;
     for (size_t i = 0; i < run->place.blocks; i++) {
         size_t start = (size_t)run->place.list[i] * HLQ_BLOCK_ELEMS;
-        size_t elems = r->count - start < HLQ_BLOCK_ELEMS ? r->count - start : HLQ_BLOCK_ELEMS;
-        memset(r->residual + start, 0, elems * sizeof *r->residual);
+        size_t elems = all - start < HLQ_BLOCK_ELEMS ? all - start : HLQ_BLOCK_ELEMS;
+        memset(part->residual + start, 0, elems * sizeof *part->residual);
     }
 }
 
 /* This rank's codes of a part's blocks without a fit, with `want` further planes. Unless fresh,
    they are the codes already sent, of which more is shown. */
-static void encode_long(const hlq_reduction *r, modq_space *s, modq_part *part, int want)
+static void encode_long(const hlq_request *r, modq_space *s, modq_part *part, int want)
 {
     modq_long *more = &part->more;
     hlq_run run = compact(r, s, part, 0, want, NULL, NULL);
-    hlq_source source = s->source;
-    if (r->residual) clear_residual(r, &run);
-    source.residual = r->residual;
+    hlq_source source = part->source;
+    if (part->residual) clear_residual(part, &run);
+    source.residual = part->residual;
     r->comm->kernels->encode(&run, &source);
     const uint32_t *from = run.planes;
     for (size_t i = 0, n = 0; i < more->blocks; i++) {
@@ -223,7 +224,7 @@ static void pick(const modq_long *more, const hlq_run *run, uint32_t *planes, ui
     }
 }
 
-static hlq_status start_longs(const hlq_reduction *r, modq_space *s)
+static hlq_status start_longs(const hlq_request *r, modq_space *s)
 {
     hlq_comm *comm = r->comm;
     hlq_arena counting = {NULL, 0, 0};
@@ -270,7 +271,7 @@ static size_t move_planes(const modq_long *more, int have, int want, uint32_t *p
 }
 
 /* Adds everybody's long codes of one block of the own part. */
-static void add_block(const hlq_reduction *r, modq_space *s, size_t i, int want)
+static void add_block(const hlq_request *r, modq_space *s, size_t i, int want)
 {
     hlq_comm *comm = r->comm;
     modq_part *own = &s->part[comm->rank];
@@ -294,7 +295,7 @@ static void add_block(const hlq_reduction *r, modq_space *s, size_t i, int want)
 }
 
 /* The owner tries the sums with `want` further planes; those that fit go to recv. */
-static void try_sums(const hlq_reduction *r, modq_space *s, int have, int want)
+static void try_sums(const hlq_request *r, modq_space *s, int have, int want)
 {
     hlq_comm *comm = r->comm;
     modq_part *own = &s->part[comm->rank];
@@ -312,7 +313,7 @@ static void try_sums(const hlq_reduction *r, modq_space *s, int have, int want)
 }
 
 /* Bitmaps over the blocks tried, to everybody, who mark those that fit. Returns how many do not. */
-static hlq_status share_trial(const hlq_reduction *r, modq_space *s, int want, size_t *left)
+static hlq_status share_trial(const hlq_request *r, modq_space *s, int want, size_t *left)
 {
     hlq_comm *comm = r->comm;
     for (int p = 0; p < comm->size; p++) {
@@ -337,7 +338,7 @@ static hlq_status share_trial(const hlq_reduction *r, modq_space *s, int want, s
     return HLQ_OK;
 }
 
-static hlq_status one_round(const hlq_reduction *r, modq_space *s, int have, int want, size_t *left)
+static hlq_status one_round(const hlq_request *r, modq_space *s, int have, int want, size_t *left)
 {
     hlq_comm *comm = r->comm;
     size_t own_bytes = 0;
@@ -357,7 +358,7 @@ static hlq_status one_round(const hlq_reduction *r, modq_space *s, int have, int
     return share_trial(r, s, want, left);
 }
 
-hlq_status hlq_modq_extend(const hlq_reduction *r, modq_space *s, hlq_status status)
+hlq_status hlq_modq_extend(const hlq_request *r, modq_space *s, hlq_status status)
 {
     hlq_comm *comm = r->comm;
     HLQ_TRY(share_failures(r, s, status));
@@ -396,7 +397,7 @@ static size_t move_sums(const modq_long *more, uint32_t *planes, uint8_t *messag
     return at;
 }
 
-hlq_status hlq_modq_gather_extended(const hlq_reduction *r, modq_space *s)
+hlq_status hlq_modq_gather_extended(const hlq_request *r, modq_space *s)
 {
     hlq_comm *comm = r->comm;
     if (!comm->stats.overloads) return HLQ_OK;
@@ -410,7 +411,7 @@ hlq_status hlq_modq_gather_extended(const hlq_reduction *r, modq_space *s)
     return hlq_exchange(comm);
 }
 
-void hlq_modq_decode_extended(const hlq_reduction *r, modq_space *s, int p, const hlq_run *main,
+void hlq_modq_decode_extended(const hlq_request *r, modq_space *s, int p, const hlq_run *main,
                               hlq_code_stats *stats)
 {
     modq_part *part = &s->part[p];

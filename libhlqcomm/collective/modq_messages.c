@@ -12,7 +12,7 @@ hlq_status hlq_modq_from(hlq_comm *comm, int p, const hlq_frame *frame, uint8_t 
     return status == HLQ_OK ? HLQ_OK : hlq_fail(comm, status, "from rank %d: %.200s", p, what);
 }
 
-hlq_status hlq_modq_exchange_parts(const hlq_reduction *r, modq_space *s)
+hlq_status hlq_modq_exchange_parts(const hlq_request *r, modq_space *s)
 {
     hlq_comm *comm = r->comm;
     for (int p = 0; p < comm->size; p++) {
@@ -22,7 +22,7 @@ hlq_status hlq_modq_exchange_parts(const hlq_reduction *r, modq_space *s)
     return hlq_exchange(comm);
 }
 
-hlq_status hlq_modq_gather_parts(const hlq_reduction *r, modq_space *s)
+hlq_status hlq_modq_gather_parts(const hlq_request *r, modq_space *s)
 {
     hlq_comm *comm = r->comm;
     hlq_send_to_all(comm, s->sum, s->part[comm->rank].frame.bytes);
@@ -32,7 +32,7 @@ hlq_status hlq_modq_gather_parts(const hlq_reduction *r, modq_space *s)
     return hlq_exchange(comm);
 }
 
-uint8_t *hlq_modq_gathered(const hlq_reduction *r, modq_space *s, int p)
+uint8_t *hlq_modq_gathered(const hlq_request *r, modq_space *s, int p)
 {
     return p == r->comm->rank ? s->sum : s->part[p].in;
 }

@@ -8,135 +8,36 @@
  * codes too, so all ranks add the same numbers. With n ranks every code goes out n-1 times, so for
  * the wire budget to hold the code itself has 2/n of the bits: beyond 2 ranks twoshot is better.
  */
-#include "all_reduce.h"
+#include "legs.h"
 
 #include <transport/transport_internal.h>
 
-#include <string.h>
+static size_t workspace_bytes(const hlq_request *r) { return hlq_legs_bytes(r, HLQ_SUM_BLOCKS); }
 
-/* Blocks added at a time, see twoshot.c. */
-enum { SUM_BLOCKS = 64 };
-
-typedef struct {
-    uint8_t **segment; /* one per rank */
-    hlq_run *run;
-    uint8_t **bits;
-    int16_t *exponent;
-    float *acc; /* SUM_BLOCKS blocks */
-} space;
-
-static hlq_frame frame_of(const hlq_reduction *r)
+static hlq_status send_code(hlq_request *r)
 {
-    hlq_place place = hlq_place_all(r->count, r->comm->options.seed);
-    double budget = 2 * hlq_part_budget(r); /* n-1 messages instead of 2 (n-1) */
-    return (hlq_frame){
-        .form = HLQ_FORM_RAMP,
-        .lattice = r->comm->options.lattice,
-        .place = place,
-        .call = r->comm->call,
-        .bytes = hlq_segment_bytes(HLQ_FORM_RAMP, place.blocks, budget, hlq_least_bits(r)),
-    };
-}
-
-static space lay_out(const hlq_reduction *r, hlq_arena *arena)
-{
-    int n = r->comm->size;
-    hlq_frame frame = frame_of(r);
-    size_t blocks = frame.place.blocks;
-    space s = {
-        .segment = hlq_arena_take(arena, (size_t)n * sizeof *s.segment),
-        .run = hlq_arena_take(arena, (size_t)n * sizeof *s.run),
-        .bits = hlq_arena_take(arena, (size_t)n * sizeof *s.bits),
-        .exponent = hlq_arena_take(arena, blocks * sizeof *s.exponent),
-        .acc = hlq_arena_take(arena, SUM_BLOCKS * HLQ_BLOCK_ELEMS * sizeof *s.acc),
-    };
-    for (int p = 0; p < n; p++) {
-        uint8_t *segment = hlq_arena_take(arena, frame.bytes);
-        uint8_t *bits = hlq_arena_take(arena, blocks);
-        if (!arena->base) continue;
-        s.segment[p] = segment;
-        s.bits[p] = bits;
-    }
-    return s;
-}
-
-static size_t workspace_bytes(const hlq_reduction *r)
-{
-    hlq_arena counting = {NULL, 0, 0};
-    lay_out(r, &counting);
-    return counting.used;
-}
-
-static uint64_t wire_bytes(const hlq_reduction *r)
-{
-    return (uint64_t)(r->comm->size - 1) * frame_of(r).bytes;
-}
-
-static hlq_status send_code(const hlq_reduction *r, space *s, hlq_code_stats *stats)
-{
-    hlq_comm *comm = r->comm;
-    hlq_frame frame = frame_of(r);
-    hlq_source source = hlq_source_of(r);
-    hlq_scratch scratch = {s->exponent, s->bits[comm->rank]};
-    uint8_t *own = s->segment[comm->rank];
-    double begin = hlq_now();
-    hlq_segment_encode(comm->kernels, &frame, &source, scratch, own, stats);
-    comm->stats.seconds_encode += hlq_now() - begin;
-    hlq_send_to_all(comm, own, frame.bytes);
-    for (int p = 0; p < comm->size; p++) comm->in[p] = (hlq_message){s->segment[p], frame.bytes};
-    return hlq_exchange(comm);
-}
-
-static hlq_status open_codes(const hlq_reduction *r, space *s, int *unit, hlq_code_stats *stats)
-{
-    hlq_comm *comm = r->comm;
-    hlq_frame frame = frame_of(r);
-    *unit = -HLQ_UNIT_LIMIT;
-    for (int p = 0; p < comm->size; p++) {
-        char what[HLQ_ERROR_BYTES];
-        hlq_run *run = &s->run[p];
-        hlq_status status = hlq_segment_read(&frame, s->segment[p], s->bits[p], run, what);
-        if (status != HLQ_OK) return hlq_fail(comm, status, "from rank %d: %.200s", p, what);
-        hlq_code_stats_add(stats, run);
-        if (run->base > *unit) *unit = run->base;
-    }
-    if (*unit > HLQ_UNIT_LIMIT) *unit = HLQ_UNIT_LIMIT;
+    hlq_legs legs = hlq_legs_of(r, HLQ_SUM_BLOCKS);
+    hlq_send_own(r, &legs);
     return HLQ_OK;
 }
 
-static void add_codes(const hlq_reduction *r, space *s, int unit)
+static hlq_status add_codes(hlq_request *r)
 {
-    const hlq_kernels *kernels = r->comm->kernels;
-    hlq_place rest = frame_of(r).place;
-    while (rest.blocks) {
-        hlq_place now = hlq_place_take(&rest, SUM_BLOCKS);
-        memset(s->acc, 0, now.blocks * HLQ_BLOCK_ELEMS * sizeof *s->acc);
-        for (int p = 0; p < r->comm->size; p++) {
-            hlq_run part = hlq_run_take(&s->run[p], SUM_BLOCKS);
-            kernels->decode_add(&part, unit, s->acc);
-        }
-        r->comm->stats.nonfinite_blocks += kernels->unrotate(
-            &now, s->acc, unit, hlq_output_factor(r), r->dtype, r->recv, r->count);
-    }
-}
-
-static hlq_status run(const hlq_reduction *r)
-{
-    hlq_comm *comm = r->comm;
-    hlq_arena arena = comm->arena;
-    space s = lay_out(r, &arena);
-    hlq_code_stats sent = {0}, received = {0};
+    hlq_stats *stats = &r->comm->stats;
+    hlq_legs legs = hlq_legs_of(r, HLQ_SUM_BLOCKS);
+    hlq_part whole = hlq_part_to(r, r->comm->rank);
     int unit;
-    HLQ_TRY(send_code(r, &s, &sent));
     double begin = hlq_now();
-    HLQ_TRY(open_codes(r, &s, &unit, &received));
-    add_codes(r, &s, unit);
-    comm->stats.seconds_decode += hlq_now() - begin;
-    comm->stats.overloads = sent.overloads;
-    comm->stats.largest_scale = sent.largest_scale;
+    HLQ_TRY(hlq_open_terms(r, &legs, &whole, NULL, &unit));
+    hlq_count_terms(r, &legs, NULL);
+    hlq_sum_to_recv(r, &legs, &whole, NULL, unit);
+    stats->seconds_decode += hlq_now() - begin;
+    stats->overloads = r->sent.overloads;
+    stats->largest_scale = r->sent.largest_scale;
     /* The energy of the sum is not known here; independent contributions are assumed. */
-    if (received.energy > 0) comm->stats.vnmse_estimate = received.error / received.energy;
+    hlq_stats_estimate(r->comm, r->received.error, r->received.energy);
     return HLQ_OK;
 }
 
-const hlq_algorithm_entry hlq_oneshot = {wire_bytes, workspace_bytes, run};
+const hlq_algorithm_entry hlq_oneshot = {
+    hlq_bytes_of_own, workspace_bytes, {send_code, add_codes, NULL}};

@@ -3,10 +3,17 @@
  */
 #include "comm.h"
 
-double hlq_bits_per_elem(uint64_t bytes_sent, int size, size_t count)
+#include <math.h>
+
+double hlq_bits_per_elem(uint64_t bytes_sent, double sent_elems)
 {
-    if (size < 2 || !count) return 0;
-    return 8 * (double)bytes_sent / (2.0 * (size - 1) / size * (double)count);
+    return sent_elems > 0 ? 8 * (double)bytes_sent / sent_elems : 0;
+}
+
+void hlq_stats_estimate(hlq_comm *comm, double error, double energy)
+{
+    double estimate = error / energy;
+    comm->stats.vnmse_estimate = energy > 0 && isfinite(estimate) ? estimate : 0;
 }
 
 hlq_status hlq_comm_stats(const hlq_comm *comm, hlq_stats *stats)

@@ -1,5 +1,5 @@
 /*
- * Names of things: status sentences, algorithms, lattices, types, version.
+ * Names of things: status sentences, algorithms, lattices, operations, types, version.
  */
 #include <hlqcomm/hlqcomm.h>
 
@@ -38,11 +38,59 @@ const char *hlq_lattice_name(hlq_lattice lattice)
     return NULL;
 }
 
+const char *hlq_operation_name(hlq_operation operation)
+{
+    switch (operation) {
+    case HLQ_ALL_REDUCE: return "all_reduce";
+    case HLQ_REDUCE_SCATTER: return "reduce_scatter";
+    case HLQ_ALL_GATHER: return "all_gather";
+    case HLQ_ALL_TO_ALL: return "all_to_all";
+    }
+    return NULL;
+}
+
+const char *hlq_op_name(hlq_op op)
+{
+    switch (op) {
+    case HLQ_SUM: return "sum";
+    case HLQ_AVG: return "avg";
+    case HLQ_MIN: return "min";
+    case HLQ_MAX: return "max";
+    case HLQ_PRODUCT: return "product";
+    }
+    return NULL;
+}
+
+const char *hlq_dtype_name(hlq_dtype dtype)
+{
+    switch (dtype) {
+    case HLQ_FLOAT32: return "float32";
+    case HLQ_BFLOAT16: return "bfloat16";
+    case HLQ_FLOAT16: return "float16";
+    case HLQ_FLOAT64: return "float64";
+    case HLQ_INT8: return "int8";
+    case HLQ_INT16: return "int16";
+    case HLQ_INT32: return "int32";
+    case HLQ_INT64: return "int64";
+    case HLQ_UINT8: return "uint8";
+    }
+    return NULL;
+}
+
 size_t hlq_dtype_bytes(hlq_dtype dtype)
 {
     switch (dtype) {
-    case HLQ_FLOAT32: return 4;
-    case HLQ_BFLOAT16: return 2;
+    case HLQ_INT8:
+    case HLQ_UINT8: return 1;
+    case HLQ_BFLOAT16:
+    case HLQ_FLOAT16:
+    case HLQ_INT16: return 2;
+    case HLQ_FLOAT32:
+    case HLQ_INT32: return 4;
+    case HLQ_FLOAT64:
+    case HLQ_INT64: return 8;
     }
     return 0;
 }
+
+int hlq_dtype_is_float(hlq_dtype dtype) { return dtype >= HLQ_FLOAT32 && dtype <= HLQ_FLOAT64; }

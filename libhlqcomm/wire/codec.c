@@ -9,13 +9,13 @@
 
 #include <math.h>
 
-int hlq_base_of_exponents(const int16_t *exponent, size_t blocks)
+int hlq_base_of_exponents(hlq_dtype dtype, const int16_t *exponent, size_t blocks)
 {
     int largest = HLQ_EXPONENT_ZERO;
     for (size_t b = 0; b < blocks; b++) {
         if (exponent[b] != HLQ_EXPONENT_NONFINITE && exponent[b] > largest) largest = exponent[b];
     }
-    return largest == HLQ_EXPONENT_ZERO ? -HLQ_BASE_LIMIT : (largest + 7) >> 3;
+    return largest == HLQ_EXPONENT_ZERO ? -hlq_base_limit(dtype) : (largest + 7) >> 3;
 }
 
 void hlq_codes_from_exponents(const int16_t *exponent, size_t blocks, int base, uint8_t *code)
@@ -41,7 +41,7 @@ void hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame, cons
 {
     size_t blocks = frame->place.blocks;
     kernels->exponents(&frame->place, src, scratch.exponent);
-    int base = hlq_base_of_exponents(scratch.exponent, blocks);
+    int base = hlq_base_of_exponents(frame->dtype, scratch.exponent, blocks);
     hlq_run run = hlq_segment_begin(frame, base, segment);
     uint8_t *code = segment + HLQ_HEADER_BYTES;
     hlq_codes_from_exponents(scratch.exponent, blocks, base, code);

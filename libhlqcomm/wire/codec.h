@@ -20,8 +20,9 @@ typedef struct hlq_scratch {
     uint8_t *bits;
 } hlq_scratch;
 
-/* The base that lets the largest finite exponent be said; the least there is if none is finite. */
-int hlq_base_of_exponents(const int16_t *exponent, size_t blocks);
+/* The base that lets the largest finite exponent of a tensor's blocks be said; the least there is
+   if none is finite. */
+int hlq_base_of_exponents(hlq_dtype dtype, const int16_t *exponent, size_t blocks);
 
 /* Exponent codes relative to base; exponents too small to be said become zero blocks. */
 void hlq_codes_from_exponents(const int16_t *exponent, size_t blocks, int base, uint8_t *code);

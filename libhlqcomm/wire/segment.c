@@ -37,6 +37,11 @@ static size_t side_bytes(hlq_form form)
     return form == HLQ_FORM_RAMP ? HLQ_RAMP_WORDS * 4 : form == HLQ_FORM_MODULAR ? 4 : 0;
 }
 
+int hlq_base_limit(hlq_dtype dtype)
+{
+    return dtype == HLQ_FLOAT64 ? HLQ_BASE_LIMIT_FLOAT64 : HLQ_BASE_LIMIT;
+}
+
 size_t hlq_segment_overhead(hlq_form form, size_t blocks)
 {
     if (form == HLQ_FORM_MODULAR || form == HLQ_FORM_SUMS) return HLQ_HEADER_BYTES;
@@ -142,8 +147,8 @@ hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *r
         }
     }
     int base = get_signed16(segment + 8);
-    if (base < -HLQ_BASE_LIMIT || base > HLQ_BASE_LIMIT)
-        return reject(error, "base exponent", base, 0);
+    int limit = hlq_base_limit(frame->dtype);
+    if (base < -limit || base > limit) return reject(error, "base exponent", base, 0);
     *run = run_of(frame, base, segment);
     return HLQ_OK;
 }

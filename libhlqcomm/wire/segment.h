@@ -28,18 +28,23 @@ typedef enum hlq_form {
 
 enum {
     HLQ_HEADER_BYTES = 32,
-    HLQ_BASE_LIMIT = 160, /* largest |base| in octaves: float32 tensors, with room for sums */
+    HLQ_BASE_LIMIT = 160, /* largest |base| in octaves, with room for sums */
+    HLQ_BASE_LIMIT_FLOAT64 = 1200,
 };
 
 /* What both ends of a message know without reading it. */
 typedef struct hlq_frame {
     hlq_form form;
     hlq_lattice lattice;
+    hlq_dtype dtype; /* of the tensor */
     hlq_place place;
     int spread;    /* MODULAR */
     uint32_t call; /* number of the collective on its communicator */
     size_t bytes;  /* of the whole segment */
 } hlq_frame;
+
+/* Largest |base| of a tensor's segments. */
+int hlq_base_limit(hlq_dtype dtype);
 
 /* Bytes before the side words. */
 size_t hlq_segment_overhead(hlq_form form, size_t blocks);

@@ -4,11 +4,10 @@
 #include "comm.h"
 
 #include "mpi_world.h"
+#include "names.h"
 #include "status.h"
 
 #include <c10/core/ScalarType.h>
-
-#include <strings.h>
 
 namespace py = pybind11;
 
@@ -25,21 +24,6 @@ hlq_op op_from(const std::string &name)
         return HLQ_AVG;
     }
     throw invalid("op '" + name + "' does not exist; there is sum, avg");
-}
-
-/* The enumerator whose name, as libhlqcomm itself spells it, is `wanted`; case does not matter. */
-template <typename Enum>
-Enum enum_from(const char *what, const std::string &wanted, const char *(*name_of)(Enum))
-{
-    std::string known;
-    for (int value = 0; name_of(static_cast<Enum>(value)) != nullptr; value++) {
-        const char *name = name_of(static_cast<Enum>(value));
-        if (strcasecmp(name, wanted.c_str()) == 0) {
-            return static_cast<Enum>(value);
-        }
-        known += (value == 0 ? "" : ", ") + std::string(name);
-    }
-    throw invalid(std::string(what) + " '" + wanted + "' does not exist; there is " + known);
 }
 
 hlq_call call_from(const CallNames &names)

@@ -1,8 +1,10 @@
 /*
  * The Python module hlqtorch._C: names, defaults and docstrings. What each function does is in
- * comm.h, mpi_world.h and process_group.h; what Python sees, with types, is in hlqtorch/_C.pyi.
+ * comm.h, mpi_world.h, process_group.h and describe.h; what Python sees, with types, is in
+ * hlqtorch/_C.pyi. Loading it also registers the operators of ops.cpp.
  */
 #include "comm.h"
+#include "describe.h"
 #include "mpi_world.h"
 #include "process_group.h"
 #include "status.h"
@@ -122,6 +124,13 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module)
     module.def("fail", fail, py::arg("future"), py::arg("exception"),
                "Ends a torch future with an exception, class and message kept.");
     module.attr("built_for_torch") = HLQTORCH_TORCH_VERSION;
+    module.def("lattice_describe", lattice_describe, py::arg("lattice"), py::arg("dim"),
+               "Constants and matrices of a lattice.");
+    module.def("quantizer_describe", quantizer_describe, py::arg("lattice"), py::arg("dim"),
+               py::arg("q"), py::arg("depth"), py::arg("beta"), py::arg("alpha"),
+               py::arg("max_retries"), py::arg("centred"), "What follows from these parameters.");
+    module.def("lut_two_sided", lut_two_sided, py::arg("lattice"), py::arg("dim"), py::arg("q"),
+               py::arg("centred"), "Inner products of all pairs of representatives.");
 
     py::class_<Comm>(module, "Comm", "One rank's end of a group that reduces tensors.")
         .def_static("mpi", make_mpi, py::arg("ranks") = std::vector<int>(),

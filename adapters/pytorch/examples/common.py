@@ -53,14 +53,16 @@ class _Parser(argparse.ArgumentParser):
             super()._print_message(message, file)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Reads an integer of at least 1."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return value
 
 
-def _writable(text: str) -> Path:
+def writable(text: str) -> Path:
+    """Reads the name of a file to write, in a folder that exists."""
     path = Path(text)
     if not path.resolve().parent.is_dir():
         raise argparse.ArgumentTypeError(f"folder of {text} does not exist")
@@ -74,9 +76,9 @@ def arguments(description: str, steps: int) -> argparse.Namespace:
     parser.add_argument(
         "--bits", type=float, default=4.0, help="hlq: bits per number (%(default)s)"
     )
-    parser.add_argument("--steps", type=_positive, default=steps, help="default %(default)s")
+    parser.add_argument("--steps", type=positive, default=steps, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
-    parser.add_argument("--json", type=_writable, metavar="FILE", help="write the result there")
+    parser.add_argument("--json", type=writable, metavar="FILE", help="write the result there")
     return parser.parse_args()
 
 
@@ -113,7 +115,7 @@ class Average:
         return round(self._ring_bytes * self._steps)
 
 
-def _loss(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def loss_and_hits(model: nn.Module, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """(mean cross-entropy, fraction of targets that the largest logit names)."""
     inputs, targets = batch
     logits = model(inputs).flatten(0, -2)
@@ -138,7 +140,7 @@ def _score(model: nn.Module, held_out: list[tuple[Tensor, Tensor]]) -> list[floa
     """[loss, accuracy] on the held-out data of all ranks; all ranks have equal shares."""
     model.eval()
     with torch.no_grad():
-        scores = [_loss(model, batch) for batch in held_out]
+        scores = [loss_and_hits(model, batch) for batch in held_out]
     loss = sum(loss.item() for loss, _ in scores) / len(scores)
     accuracy = sum(hits.item() for _, hits in scores) / len(scores)
     return _mean_over_ranks(loss, accuracy)
@@ -156,7 +158,7 @@ def _train(task: Task, options: argparse.Namespace, here: Place) -> dict[str, ob
     start = time.perf_counter()
     for step in range(1, options.steps + 1):
         optimizer.zero_grad()
-        loss, _ = _loss(model, task.batch())
+        loss, _ = loss_and_hits(model, task.batch())
         loss.backward()
         average.count_step()
         optimizer.step()

@@ -114,8 +114,40 @@ class Comm:
     def close(self) -> None:
         """Frees everything; later calls raise. Harmless when repeated."""
 
+class LatticeInfo(TypedDict):
+    """Constants of a lattice; fields as in struct hlq_lattice_info."""
+
+    dim: int
+    volume: float
+    second_moment: float
+    covering_radius: float
+    packing_radius: float
+    generator: list[float]  # dim × dim, row-major
+    inverse: list[float]
+
+class QuantizerInfo(TypedDict):
+    """What follows from a quantizer's parameters; fields as in struct hlq_quantizer_info."""
+
+    digit_bytes: int
+    bits_per_number: float
+    layer_points: int
+    mean: list[float]
+    max_norm2: int
+
 built_for_torch: str
 
+def lattice_describe(lattice: str, dim: int) -> LatticeInfo: ...
+def quantizer_describe(
+    lattice: str,
+    dim: int,
+    q: int,
+    depth: int,
+    beta: float,
+    alpha: float,
+    max_retries: int,
+    centred: bool,
+) -> QuantizerInfo: ...
+def lut_two_sided(lattice: str, dim: int, q: int, centred: bool) -> torch.Tensor: ...
 def status_list() -> list[tuple[str, int, str]]: ...
 def version() -> str: ...
 def kernel_variant() -> str | None: ...

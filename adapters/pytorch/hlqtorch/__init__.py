@@ -1,7 +1,10 @@
-"""Collectives of libhlqcomm for PyTorch: gradients averaged over few bits per number.
+"""libhlqcomm for PyTorch: gradients averaged over few bits per number, and quantized layers.
 
 Start with ``hlqtorch.dist.comm_hooks``: one line makes DistributedDataParallel use it. ``Comm`` is
 the layer below, an all-reduce of one tensor. Errors are in ``hlqtorch.errors``.
+
+Quantization: ``hlqtorch.lattices``, ``hlqtorch.quant`` (encode, decode, look-up tables),
+``hlqtorch.nn`` (QLinear), ``hlqtorch.quantize`` (whole models).
 """
 
 import atexit
@@ -27,14 +30,14 @@ def _why_not(error: ImportError) -> str:
 
 try:
     # Needs torch's libraries, which the import of torch above has loaded.
-    from . import _C
+    from . import _C, ops
     from ._C import Comm
     from .errors import HLQError
 except ImportError as error:
     raise ImportError(_why_not(error)) from error
 
 __version__: str = _C.version()
-__all__ = ["Comm", "HLQError", "__version__"]
+__all__ = ["Comm", "HLQError", "__version__", "ops"]
 
 
 def _finish_mpi() -> None:

@@ -90,17 +90,40 @@ HLQ_API const char *hlq_version(void);
  */
 HLQ_API const char *hlq_kernel_variant(void);
 
-/* Element types. All compressed arithmetic is fp32 inside. */
+/*
+ * Element types. Floating point can be compressed; all compressed arithmetic is fp32 inside, in a
+ * scale of each block's own, so that float64 neither overflows nor vanishes. Integers go native.
+ */
 typedef enum hlq_dtype {
     HLQ_FLOAT32 = 0,
     HLQ_BFLOAT16 = 1, /* upper half of a float32; results are rounded to nearest even */
+    HLQ_FLOAT16 = 2,  /* IEEE 754 binary16; the same, and from 65520 on they are Inf */
+    HLQ_FLOAT64 = 3,
+    HLQ_INT8 = 4,
+    HLQ_INT16 = 5,
+    HLQ_INT32 = 6,
+    HLQ_INT64 = 7,
+    HLQ_UINT8 = 8,
 } hlq_dtype;
 
-/* Reductions. HLQ_AVG is the sum divided by the number of ranks. */
+/*
+ * Reductions. HLQ_AVG is the sum divided by the number of ranks, floating point only. The others go
+ * native: HLQ_MIN, HLQ_MAX (NaN wins) and HLQ_PRODUCT. Integer sums and products are modulo 2^bits.
+ */
 typedef enum hlq_op {
     HLQ_SUM = 0,
     HLQ_AVG = 1,
+    HLQ_MIN = 2,
+    HLQ_MAX = 3,
+    HLQ_PRODUCT = 4,
 } hlq_op;
+
+typedef enum hlq_operation {
+    HLQ_ALL_REDUCE = 0,
+    HLQ_REDUCE_SCATTER = 1,
+    HLQ_ALL_GATHER = 2,
+    HLQ_ALL_TO_ALL = 3, /* hlq_all_to_all_v too */
+} hlq_operation;
 
 /*
  * Lattices a block can be quantized to. At equal bits E8 has the lowest error; Z is the integers
@@ -113,14 +136,17 @@ typedef enum hlq_lattice {
 } hlq_lattice;
 
 /*
- * Algorithms of all-reduce; what each does and costs is told above its implementation in
- * libhlqcomm/collective/.
- *  AUTO     native below min_bytes, else oneshot for 2 ranks, else twoshot.
+ * Algorithms; what each does and costs is told above its implementation in libhlqcomm/collective/.
+ *  AUTO     native below min_bytes, else oneshot for 2 ranks, else twoshot. Native for what cannot
+ *           be compressed: integers, MIN, MAX, PRODUCT.
  *  TWOSHOT  each rank owns a part: codes to the owner, sum, codes of the sum to all. Lowest error.
  *  ONESHOT  codes of the whole tensor to all; one quantization, one hop. Best for 2 ranks.
  *  MODQ     integer sum of codes modulo 2^k: the same bits for any order of ranks or hops.
  *           Sums that do not fit are noticed and sent again with more bits.
- *  NATIVE   no compression: through MPI, or raw numbers added in rank order.
+ *  NATIVE   no compression: through MPI, or raw numbers combined in rank order.
+ * Reduce-scatter, all-gather and all-to-all have one hop: TWOSHOT is ONESHOT there. MODQ makes
+ * sums, so all-gather and all-to-all have none: HLQ_E_UNSUPPORTED in hlq_call, ONESHOT if it is the
+ * communicator's.
  */
 typedef enum hlq_algorithm {
     HLQ_ALG_AUTO = 0,
@@ -133,8 +159,13 @@ typedef enum hlq_algorithm {
 /* "twoshot", "E8", … ; NULL for a value that does not exist. Static storage. */
 HLQ_API const char *hlq_algorithm_name(hlq_algorithm algorithm);
 HLQ_API const char *hlq_lattice_name(hlq_lattice lattice);
+HLQ_API const char *hlq_operation_name(hlq_operation operation);
+HLQ_API const char *hlq_op_name(hlq_op op);
+HLQ_API const char *hlq_dtype_name(hlq_dtype dtype);
 /* Size of one element in bytes; 0 for a type that does not exist. */
 HLQ_API size_t hlq_dtype_bytes(hlq_dtype dtype);
+/* Whether it is floating point, which can be compressed. */
+HLQ_API int hlq_dtype_is_float(hlq_dtype dtype);
 
 /* Stream of device work: the type of cudaStream_t. Host tensors: NULL. */
 typedef struct CUstream_st *hlq_stream;
@@ -148,9 +179,10 @@ typedef struct hlq_options {
     hlq_lattice lattice;     /* default HLQ_LATTICE_E8 */
     hlq_algorithm algorithm; /* default HLQ_ALG_AUTO */
     double bits;      /* budget on the wire, bits per number, everything counted; 1 … 12, default 4.
-                         Bytes sent per rank ≤ 2 (n-1)/n × count × bits / 8 for every algorithm but
-                         native: an fp32 ring is 32. modq may exceed it by what it sends again, and
-                         tensors below 16384 elements by their headers. */
+                         Bytes sent per rank ≤ bits / 8 × the numbers that go to others without
+                         compression, for every algorithm but native: 2 (n-1)/n × count in an
+                         all-reduce, (n-1) × count in the others. modq may exceed it by what it
+                         sends again, and tensors below 16384 elements by their headers. */
     uint64_t seed;    /* of the rotation's sign flips; default 0 */
     size_t min_bytes; /* HLQ_ALG_AUTO: tensors smaller than this go native; default 64 KiB */
     double timeout_s; /* longest wait for another rank, seconds; default 300 */
@@ -165,11 +197,12 @@ typedef struct hlq_call {
     uint32_t struct_bytes;   /* sizeof(hlq_call) */
     hlq_algorithm algorithm; /* HLQ_ALG_AUTO: the communicator's */
     double bits;             /* 0: the communicator's */
-    float *residual; /* error feedback: count floats, or NULL. Read: what earlier calls failed
-                        to send; it is added to send. Written: what this call failed to send.
-                        Start it with zeros. Blocks that hold NaN or Inf leave zeros in it. Kept
-                        on the rank; must not overlap send or recv. Unchanged if the call fails
-                        before it starts; undefined if it fails later. Untouched by native.
+    float *residual; /* error feedback: a float for every element of send, or NULL. Read: what
+                        earlier calls failed to send; it is added to send. Written: what this call
+                        failed to send. Start it with zeros. Blocks that hold NaN or Inf leave
+                        zeros in it. Kept on the rank; must not overlap send or recv. Unchanged if
+                        the call fails before it starts; undefined if it fails later. Untouched by
+                        native, and where a rank sends to itself in an all-to-all. Not for float64.
                         With modq, too few bits for the number of ranks (2 for 8, 3 for
                         16) let it grow without end. */
 } hlq_call;
@@ -217,39 +250,77 @@ HLQ_API const char *hlq_comm_last_error(const hlq_comm *comm);
 HLQ_API const char *hlq_create_error(void);
 
 /*
- * All-reduce: recv[i] = sum (or average) over ranks of send[i], on every rank.
+ * THE COLLECTIVES, on n ranks. In all of them:
  *
- * send, recv  count elements of dtype in host memory, any alignment; recv == send works in place,
- *             other overlaps do not. count may be 0 (the pointers may then be NULL) and exceed
- *             2^31.
+ * send, recv  elements of dtype in host memory, any alignment. In place works where a rank's own
+ *             part stays where it is, as told below; other overlaps do not. Counts may be 0 (the
+ *             pointers may then be NULL) and exceed 2^31.
  * call        per-call options, or NULL.
  * stream      NULL for host tensors.
  *
- * Returns HLQ_OK on all ranks or an error on all. Arguments are compared across ranks first: wrong
- * or differing ones give HLQ_E_INVALID, HLQ_E_MISMATCH or HLQ_E_REMOTE everywhere, recv is then
- * untouched and the communicator works on. After any other error recv is undefined and the
- * communicator answers HLQ_E_BROKEN.
+ * They return HLQ_OK on all ranks or an error on all. Arguments are compared across ranks first:
+ * wrong or differing ones give HLQ_E_INVALID, HLQ_E_UNSUPPORTED, HLQ_E_MISMATCH or HLQ_E_REMOTE
+ * everywhere, recv is then untouched and the communicator works on. After any other error recv is
+ * undefined and the communicator answers HLQ_E_BROKEN.
  *
  * The first call of a size allocates workspace (hlq_comm_plan tells how much); later calls do not.
  *
  * Source: nested-lattice quantization after Kaplan and Ordentlich (arXiv 2505.13164); algorithms
  * and bytes are described in docs/.
+ *
+ * All-reduce: recv[i] = sum (average, …) over ranks of send[i], on every rank. Both hold count
+ * elements; in place: recv == send.
  */
 HLQ_API HLQ_MUST_USE hlq_status hlq_all_reduce(hlq_comm *comm, const void *send, void *recv,
                                                size_t count, hlq_dtype dtype, hlq_op op,
                                                const hlq_call *call, hlq_stream stream);
 
 /*
- * What an all-reduce would cost on this rank. Local: talks to nobody.
+ * Reduce-scatter: the same sums, but rank p gets those of part p alone: elements p × count … of
+ * send, which holds n × count; recv holds count. In place: recv == send + rank × count.
+ */
+HLQ_API HLQ_MUST_USE hlq_status hlq_reduce_scatter(hlq_comm *comm, const void *send, void *recv,
+                                                   size_t count, hlq_dtype dtype, hlq_op op,
+                                                   const hlq_call *call, hlq_stream stream);
+
+/*
+ * All-gather: every rank gets every rank's count elements, in rank order; recv holds n × count. In
+ * place: send == recv + rank × count. Compressed, a rank's own numbers are rounded as everybody
+ * else sees them, so that all ranks end with the same bits.
+ */
+HLQ_API HLQ_MUST_USE hlq_status hlq_all_gather(hlq_comm *comm, const void *send, void *recv,
+                                               size_t count, hlq_dtype dtype, const hlq_call *call,
+                                               hlq_stream stream);
+
+/*
+ * All-to-all: part p of send goes to rank p and becomes part `rank` of its recv. Parts have count
+ * elements, send and recv n × count; in place: recv == send. What a rank sends to itself is copied.
+ *
+ * With a count for each rank: send_counts[p] elements go to rank p, recv_counts[p] come from it,
+ * one part behind the other. recv_counts[p] must be what rank p has in send_counts for this rank,
+ * else all get HLQ_E_MISMATCH. In place if the two lists are equal. AUTO is never native here.
+ */
+HLQ_API HLQ_MUST_USE hlq_status hlq_all_to_all(hlq_comm *comm, const void *send, void *recv,
+                                               size_t count, hlq_dtype dtype, const hlq_call *call,
+                                               hlq_stream stream);
+HLQ_API HLQ_MUST_USE hlq_status hlq_all_to_all_v(hlq_comm *comm, const void *send,
+                                                 const size_t *send_counts, void *recv,
+                                                 const size_t *recv_counts, hlq_dtype dtype,
+                                                 const hlq_call *call, hlq_stream stream);
+
+/*
+ * What a collective would cost on this rank. Local: talks to nobody. op is ignored where there is
+ * nothing to reduce; all-to-all with counts for each rank is not asked for here.
  */
 typedef struct hlq_plan_info {
     uint32_t struct_bytes;    /* set before the call: sizeof(hlq_plan_info) */
+    hlq_operation operation;  /* set before the call: what is asked about; 0: all-reduce */
     hlq_algorithm algorithm;  /* what AUTO resolves to */
     uint64_t wire_bytes;      /* payload bytes this rank sends to others: exact for twoshot and
                                  oneshot, without repeats for modq, the usual ring's for native.
                                  Comparing the arguments (hlq_stats.control_bytes) comes on top. */
     uint64_t workspace_bytes; /* memory the communicator keeps for a call of this size */
-    double bits_per_elem;     /* 8 × wire_bytes / (2 (n-1)/n × count) */
+    double bits_per_elem;     /* 8 × wire_bytes / the numbers sent, see hlq_options.bits */
 } hlq_plan_info;
 
 HLQ_API HLQ_MUST_USE hlq_status hlq_comm_plan(hlq_comm *comm, size_t count, hlq_dtype dtype,
@@ -260,13 +331,14 @@ HLQ_API HLQ_MUST_USE hlq_status hlq_comm_plan(hlq_comm *comm, size_t count, hlq_
  */
 typedef struct hlq_stats {
     uint32_t struct_bytes;   /* set before the call: sizeof(hlq_stats) */
-    hlq_algorithm algorithm; /* the one that ran */
-    uint64_t calls;          /* collectives since creation, this one included */
-    uint64_t count;          /* elements */
-    uint64_t bytes_sent;     /* payload to other ranks, repeats included */
+    hlq_operation operation; /* the collective, and the algorithm that ran */
+    hlq_algorithm algorithm;
+    uint64_t calls;      /* collectives since creation, this one included */
+    uint64_t count;      /* as the call had it; with counts for each rank, the elements of send */
+    uint64_t bytes_sent; /* payload to other ranks, repeats included */
     uint64_t bytes_received;
     uint64_t control_bytes; /* sent to compare arguments across ranks, before the payload */
-    double bits_per_elem;   /* 8 × bytes_sent / (2 (n-1)/n × count) */
+    double bits_per_elem;   /* 8 × bytes_sent / the numbers sent, see hlq_options.bits */
     double seconds;         /* whole call, then its parts */
     double seconds_encode;
     double seconds_exchange;

@@ -1,0 +1,177 @@
+/*
+ * Operators on vectors and digits: tensors to pointers and counts, for hlqcomm/quantizer.h.
+ * Shapes: x [..., dim], digits [..., depth, dim], overload and retries [...].
+ */
+#include "names.h"
+#include "ops.h"
+
+namespace hlqtorch {
+
+namespace {
+
+/* hlq_dither over a tensor that is kept alive here. */
+struct Dither {
+    Tensor z;
+    hlq_dither dither;
+
+    Dither(const OptionalTensor &given, const Tensor &x, int64_t dim)
+    {
+        if (!given) {
+            return;
+        }
+        z = vectors_of("dither", *given, dim);
+        if (z.dim() > 1 && z.sizes() != x.sizes()) {
+            throw invalid("dither of shape " + shape_of(z) + " must have the shape of x, " +
+                          shape_of(x) + ", or that of one vector, [" + std::to_string(dim) + "]");
+        }
+        dither = {z.const_data_ptr<float>(), static_cast<size_t>(z.numel() / dim)};
+    }
+    const hlq_dither *get() const { return z.defined() ? &dither : nullptr; }
+};
+
+size_t count_of(const Tensor &tensor, int64_t group) { return tensor.numel() / group; }
+
+void check_same(const Tensor &a, const Tensor &b)
+{
+    if (a.sizes() != b.sizes()) {
+        throw invalid("digits of shapes " + shape_of(a) + " and " + shape_of(b) +
+                      " cannot be added");
+    }
+}
+
+} // namespace
+
+Tensor nearest(const Tensor &x, std::string lattice, int64_t dim)
+{
+    const hlq_lattice which = enum_from("lattice", lattice, hlq_lattice_name);
+    const Tensor from = vectors_of("x", x, dim);
+    Tensor point = at::empty_like(from);
+    check(hlq_lattice_nearest(which, static_cast<int>(dim), from.const_data_ptr<float>(),
+                              count_of(from, dim), point.mutable_data_ptr<float>()));
+    return point.to(x.scalar_type());
+}
+
+std::tuple<Tensor, Tensor, Tensor> encode(const Spec &spec, const Tensor &x,
+                                          const OptionalTensor &dither)
+{
+    const QuantizerPointer quantizer = quantizer_of(spec);
+    const Tensor from = vectors_of("x", x, spec.dim);
+    const Dither z(dither, from, spec.dim);
+    Tensor digits =
+        at::empty(sizes_with(from, 1, {spec.depth, spec.dim}), at::dtype(digit_type(spec.q)));
+    Tensor overload = at::empty(sizes_with(from, 1, {}), at::dtype(at::kBool));
+    Tensor retries = at::zeros(sizes_with(from, 1, {}), at::dtype(at::kByte));
+    uint64_t overloads = 0; /* the caller gets the flags themselves */
+    check(hlq_encode(quantizer.get(), from.const_data_ptr<float>(), count_of(from, spec.dim),
+                     z.get(), digits.mutable_data_ptr(), retries.mutable_data_ptr<uint8_t>(),
+                     static_cast<uint8_t *>(overload.mutable_data_ptr()), &overloads));
+    return {digits, overload, retries};
+}
+
+Tensor decode(const Spec &spec, const Tensor &digits, const OptionalTensor &retries,
+              const OptionalTensor &dither, int64_t layers)
+{
+    const QuantizerPointer quantizer = quantizer_of(spec);
+    const Tensor from = digits_of("b", digits, spec);
+    const Tensor t = retries_of(retries, sizes_with(from, 2, {}));
+    Tensor x = at::empty(sizes_with(from, 2, {spec.dim}), at::dtype(at::kFloat));
+    const Dither z(dither, x, spec.dim);
+    check(hlq_decode(quantizer.get(), from.const_data_ptr(), bytes_or_null(t),
+                     count_of(x, spec.dim), z.get(), static_cast<int>(layers),
+                     x.mutable_data_ptr<float>()));
+    return x;
+}
+
+std::tuple<Tensor, Tensor> quantize(const Spec &spec, const Tensor &x, const OptionalTensor &dither)
+{
+    const QuantizerPointer quantizer = quantizer_of(spec);
+    const Tensor from = vectors_of("x", x, spec.dim);
+    const Dither z(dither, from, spec.dim);
+    Tensor out = at::empty_like(from);
+    Tensor overload = at::empty(sizes_with(from, 1, {}), at::dtype(at::kBool));
+    uint64_t overloads = 0;
+    check(hlq_quantize(quantizer.get(), from.const_data_ptr<float>(), count_of(from, spec.dim),
+                       z.get(), out.mutable_data_ptr<float>(),
+                       static_cast<uint8_t *>(overload.mutable_data_ptr()), &overloads));
+    return {out.to(x.scalar_type()), overload};
+}
+
+Tensor digits_add_modq(const Tensor &a, const Tensor &b, int64_t q)
+{
+    check_type("b1", a, digit_type(q));
+    check_type("b2", b, digit_type(q));
+    check_same(a, b);
+    Tensor sum = at::empty(a.sizes(), a.options());
+    check(hlq_digits_add_modq(static_cast<int>(q), a.contiguous().const_data_ptr(),
+                              b.contiguous().const_data_ptr(), a.numel(), sum.mutable_data_ptr()));
+    return sum;
+}
+
+std::tuple<Tensor, Tensor> digits_add(const Spec &spec, const Tensor &a, const Tensor &b)
+{
+    const QuantizerPointer quantizer = quantizer_of(spec);
+    const Tensor left = digits_of("b1", a, spec), right = digits_of("b2", b, spec);
+    check_same(left, right);
+    Tensor sum = at::empty_like(left);
+    Tensor overload = at::empty(sizes_with(left, 2, {}), at::dtype(at::kBool));
+    uint64_t overloads = 0;
+    check(hlq_digits_add(quantizer.get(), left.const_data_ptr(), right.const_data_ptr(),
+                         count_of(left, spec.depth * spec.dim), sum.mutable_data_ptr(),
+                         static_cast<uint8_t *>(overload.mutable_data_ptr()), &overloads));
+    return {sum, overload};
+}
+
+/* torch has few operators for uint32; flat codes are below 65536 and fit int32 as well. */
+Tensor digits_to_flat(const Spec &spec, const Tensor &digits)
+{
+    const QuantizerPointer quantizer = quantizer_of(spec);
+    const Tensor from = digits_of("b", digits, spec);
+    Tensor flat = at::empty(sizes_with(from, 2, {spec.dim}), at::dtype(at::kInt));
+    check(hlq_digits_to_flat(quantizer.get(), from.const_data_ptr(), count_of(flat, spec.dim),
+                             reinterpret_cast<uint32_t *>(flat.mutable_data_ptr<int32_t>())));
+    return flat;
+}
+
+Tensor flat_to_digits(const Spec &spec, const Tensor &flat)
+{
+    const QuantizerPointer quantizer = quantizer_of(spec);
+    check_type("flat", flat, at::kInt);
+    if (flat.dim() == 0 || flat.size(-1) != spec.dim) {
+        throw invalid("flat of shape " + shape_of(flat) + " must have a last dimension of " +
+                      std::to_string(spec.dim));
+    }
+    const Tensor from = flat.contiguous();
+    Tensor digits =
+        at::empty(sizes_with(from, 1, {spec.depth, spec.dim}), at::dtype(digit_type(spec.q)));
+    check(hlq_flat_to_digits(quantizer.get(),
+                             reinterpret_cast<const uint32_t *>(from.const_data_ptr<int32_t>()),
+                             count_of(from, spec.dim), digits.mutable_data_ptr()));
+    return digits;
+}
+
+Tensor digits_pack(const Tensor &digits, int64_t q)
+{
+    check_type("b", digits, digit_type(q));
+    const int64_t bytes = hlq_packed_bytes(static_cast<int>(q), digits.numel());
+    Tensor packed = at::empty({bytes}, at::dtype(at::kByte));
+    check(hlq_digits_pack(static_cast<int>(q), digits.contiguous().const_data_ptr(), digits.numel(),
+                          packed.mutable_data_ptr()));
+    return packed;
+}
+
+Tensor digits_unpack(const Tensor &packed, int64_t q, int64_t count)
+{
+    check_type("packed", packed, at::kByte);
+    const int64_t bytes = hlq_packed_bytes(static_cast<int>(q), count < 0 ? 0 : count);
+    if (packed.numel() != bytes || count < 0) {
+        throw invalid("packed of shape " + shape_of(packed) + " cannot hold " +
+                      std::to_string(count) + " digits of base " + std::to_string(q) +
+                      ", which take " + std::to_string(bytes) + " bytes");
+    }
+    Tensor digits = at::empty({count}, at::dtype(digit_type(q)));
+    check(hlq_digits_unpack(static_cast<int>(q), packed.contiguous().const_data_ptr(), count,
+                            digits.mutable_data_ptr()));
+    return digits;
+}
+
+} // namespace hlqtorch

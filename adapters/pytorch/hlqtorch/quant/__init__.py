@@ -1,0 +1,1 @@
+"""Hierarchical nested-lattice quantization: encode, decode, digits, look-up tables, tiling."""

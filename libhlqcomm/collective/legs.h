@@ -1,0 +1,62 @@
+/*
+ * The pieces that collectives are put together from: coding the parts for other ranks, opening what
+ * arrived, adding it up, decoding it. Each leaves the communicator's messages ready for the next
+ * exchange, or reads what the last one brought.
+ */
+#ifndef HLQ_COLLECTIVE_LEGS_H
+#define HLQ_COLLECTIVE_LEGS_H
+
+#include "request.h"
+
+/* Blocks added at a time: their accumulator stays in the cache while ranks take turns. */
+enum { HLQ_SUM_BLOCKS = 64 };
+
+/* The arena of a request whose parts travel as RAMP segments. */
+typedef struct hlq_legs {
+    uint8_t **out, **in; /* one segment per rank: coded for it; received from it */
+    hlq_run *run;        /* one per rank: what arrived, opened */
+    uint8_t **bits;      /* one array per rank, bytes per block of a part */
+    int16_t *exponent;   /* of the blocks of a part */
+    float *acc;          /* blocks in the rotated domain */
+} hlq_legs;
+
+/* Lays a request's arena out; acc_blocks: blocks that are added up. Every step may do so again. */
+hlq_legs hlq_legs_of(const hlq_request *r, size_t acc_blocks);
+size_t hlq_legs_bytes(const hlq_request *r, size_t acc_blocks);
+
+/* How a part travels; bytes 0 if it is empty. */
+hlq_frame hlq_part_frame(const hlq_request *r, const hlq_part *part);
+/* The part that a message from rank p holds, in the first exchange. */
+hlq_part hlq_part_arriving(const hlq_request *r, int p);
+
+/* Bytes of the messages of hlq_send_parts() and hlq_send_own(). */
+uint64_t hlq_bytes_of_parts(const hlq_request *r);
+uint64_t hlq_bytes_of_own(const hlq_request *r);
+
+/* Sends to every other rank: its part, coded for it. Or to all the own part, coded once. Or to all
+   what already lies at out[rank] as the code of the own part of recv. */
+void hlq_send_parts(hlq_request *r, hlq_legs *legs);
+void hlq_send_own(hlq_request *r, hlq_legs *legs);
+void hlq_share_own(const hlq_request *r, hlq_legs *legs);
+
+/*
+ * Opens every rank's code of the same part, the own rank's too unless `own` is its source instead,
+ * added as it is. *unit becomes the power of two that sums are made in.
+ */
+hlq_status hlq_open_terms(hlq_request *r, hlq_legs *legs, const hlq_part *part,
+                          const hlq_source *own, int *unit);
+/* Adds the energies and errors of these to r->received; `exact`: the own part, which has none. */
+void hlq_count_terms(hlq_request *r, const hlq_legs *legs, const hlq_part *exact);
+/* The next blocks of that sum, in rank order, to acc. The runs move on. */
+void hlq_add_terms(const hlq_request *r, hlq_legs *legs, const hlq_place *now,
+                   const hlq_source *own, int unit, float *acc);
+/* The whole sum to recv, some blocks at a time. */
+void hlq_sum_to_recv(const hlq_request *r, hlq_legs *legs, const hlq_part *part,
+                     const hlq_source *own, int unit);
+
+/* What a rank sends to itself, from send to recv. */
+void hlq_copy_own_part(const hlq_request *r);
+/* Decodes what came from rank p (the own rank: what was coded) to its place in recv. */
+hlq_status hlq_decode_part(hlq_request *r, hlq_legs *legs, int p);
+
+#endif

@@ -1,0 +1,312 @@
+/*
+ * y = x Ŵᵀ by table look-ups. For each row of x:
+ *
+ *   one-sided  x / max |x| ─────────────────────────────▶ tables of fixed point, two planes
+ *   two-sided  x / rms ─ encode ─▶ points Σ q^i x_i ────▶ tables of integers, one plane if they fit
+ *   both       tables ─ look-ups, a strip and a plane at a time ─▶ Σ 256^p q^m sums, exact
+ *              ─▶ × scale of the row of W × unit of the row of x, in double ─▶ y
+ *
+ * All that is added is an integer, so neither threads nor variants can change y.
+ */
+#include "linear.h"
+#include "rows.h"
+
+#include <kernels/cpu/fp_env.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+enum {
+    ROWS_AT_ONCE = 4,      /* of x, while a tile of W is in the cache */
+    PIECE = 64,            /* blocks whose tables a thread makes at once */
+    WORK_MIN = 1 << 18,    /* look-ups that are worth a thread */
+    ONE_SIDED_MOST = 32600 /* entries are rounded to ±this: two planes hold ±32639 */
+};
+
+/* A row of x, ready for look-ups. */
+typedef struct table_row {
+    float *x;       /* [in]: blocks that tables are made of */
+    int8_t *tables; /* [blocks, planes, 256] */
+    float factor;
+    double unit;               /* y is sum × scale of the row of W × unit */
+    double offset;             /* taken from the sum, for centres; 0 without them */
+    double minus[HLQ_DIM_MAX]; /* so is Σ minus[j] × sum j of the row of W */
+} table_row;
+
+/* What is common to all rows of a call. */
+typedef struct forward {
+    const hlq_linear *linear;
+    const hlq_points *points;
+    int planes;
+    int largest[HLQ_PLANES_MAX]; /* entry of each plane */
+    size_t rows;
+    table_row row[ROWS_AT_ONCE];
+} forward;
+
+/* Planes that hold entries of up to `most` in size: HLQ_PLANES_MAX at most, for all codes. */
+static void set_planes(forward *f, long most)
+{
+    f->planes = 0;
+    for (; most > 127; most = (most + 128) >> 8) f->largest[f->planes++] = 128;
+    f->largest[f->planes++] = most ? (int)most : 1;
+}
+
+/* Rows of x --------------------------------------------------------------------------------- */
+
+static void prepare_one_sided(const forward *f, const float *x, table_row *row)
+{
+    const size_t dim = (size_t)f->linear->quantizer->params.dim;
+    float most = 0;
+    double longest2 = 0;
+    fp_env saved = fp_env_enter();
+    for (size_t i = 0; i < f->linear->in; i++) most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    for (size_t i = 0; i < f->linear->in; i += dim) {
+        double norm2 = 0;
+        for (size_t j = i; j < i + dim; j++) {
+            row->x[j] = most > 0 ? x[j] / most : 0;
+            norm2 += (double)row->x[j] * row->x[j];
+        }
+        if (norm2 > longest2) longest2 = norm2;
+    }
+    /* No entry is larger than the product of norms; 0 where all entries are. */
+    const double bound = sqrt(longest2) * f->linear->longest;
+    row->factor = bound > 0 ? (float)(ONE_SIDED_MOST / bound) : 0;
+    row->unit = bound > 0 ? most / (double)row->factor * f->linear->quantizer->code.scale[0] : 0;
+    fp_env_leave(saved);
+}
+
+/*
+ * ⟨W - c, X - c'⟩ summed over blocks is the sum of ⟨W, X⟩, less ⟨c, ΣX⟩ - blocks × ⟨c, c'⟩, less
+ * ⟨c', ΣW⟩.
+ */
+static void set_centres(const forward *f, const hlq_quantizer *activation, table_row *row)
+{
+    const hlq_linear *linear = f->linear;
+    const size_t dim = (size_t)activation->params.dim;
+    double sum[HLQ_DIM_MAX] = {0};
+    for (size_t i = 0; i < linear->in; i++) sum[i % dim] += row->x[i];
+    for (size_t j = 0; j < dim; j++) {
+        const double c = linear->quantizer->code.centre[j], other = activation->code.centre[j];
+        row->offset += c * (sum[j] - (double)linear->blocks * other);
+        row->minus[j] = other;
+    }
+}
+
+static hlq_status prepare_two_sided(const forward *f, hlq_rows *rows, const float *x,
+                                    table_row *row, uint64_t *overloads)
+{
+    const hlq_quantizer *activation = rows->quantizer;
+    const float scale = hlq_row_rms(x, f->linear->in);
+    uint64_t shrunk;
+    HLQ_TRY(hlq_row_encode(rows, x, scale, &shrunk));
+    hlq_row_points(rows, row->x);
+    *overloads += shrunk;
+    row->factor = 1;
+    row->unit = (double)f->linear->quantizer->code.scale[0] * activation->code.scale[0] * scale;
+    row->offset = 0;
+    if (f->linear->sums) set_centres(f, activation, row);
+    return HLQ_OK;
+}
+
+/* Look-ups ----------------------------------------------------------------------------------- */
+
+static void make_tables(const forward *f, const table_row *row, size_t piece)
+{
+    const size_t dim = (size_t)f->points->dim, first = piece * PIECE;
+    const size_t left = f->linear->blocks - first, here = left < PIECE ? left : PIECE;
+    const size_t table_bytes = HLQ_TABLE_ENTRIES * (size_t)f->planes;
+    f->linear->quantizer->kernels->look_up->tables(f->points, row->x + first * dim, here,
+                                                   row->factor, f->planes,
+                                                   row->tables + first * table_bytes);
+}
+
+/*
+ * total[r] = Σ over the blocks of ⟨W, entry⟩. No partial sum leaves 64 bits: blocks × 2^23 ×
+ * Σ q^m < 2^19+23+17.
+ */
+static void sum_tile(const forward *f, const table_row *row, size_t tile,
+                     int64_t total[HLQ_TILE_ROWS])
+{
+    const hlq_linear *linear = f->linear;
+    const int q = linear->quantizer->params.q;
+    int64_t weight = 1;
+    memset(total, 0, HLQ_TILE_ROWS * sizeof *total);
+    for (int s = 0; s < linear->strips; s++) {
+        const int pair = s < linear->pairs;
+        const hlq_strip strip = {.indices = linear->indices + hlq_linear_strip(linear, tile, s),
+                                 .blocks = linear->blocks,
+                                 .q = pair ? q : 0};
+        for (int p = 0; p < f->planes; p++) {
+            int32_t sum[HLQ_TILE_ROWS];
+            linear->quantizer->kernels->look_up->sums(&strip, row->tables + HLQ_TABLE_ENTRIES * p,
+                                                      HLQ_TABLE_ENTRIES * (size_t)f->planes,
+                                                      f->largest[p], sum);
+            for (int r = 0; r < HLQ_TILE_ROWS; r++) total[r] += weight * sum[r] * (1 << 8 * p);
+        }
+        weight *= pair ? q * q : q;
+    }
+}
+
+/* y of the rows of W in a tile. */
+static void finish_tile(const forward *f, const table_row *row, size_t tile, float *y)
+{
+    const hlq_linear *linear = f->linear;
+    const size_t dim = (size_t)linear->quantizer->params.dim, first = tile * HLQ_TILE_ROWS;
+    int64_t total[HLQ_TILE_ROWS];
+    sum_tile(f, row, tile, total);
+    fp_env saved = fp_env_enter();
+    for (size_t r = first; r < linear->out && r < first + HLQ_TILE_ROWS; r++) {
+        double sum = (double)total[r - first];
+        if (linear->sums) sum -= row->offset;
+        for (size_t j = 0; linear->sums && j < dim; j++) {
+            sum -= row->minus[j] * linear->sums[r * dim + j];
+        }
+        y[r] = (float)(sum * ((double)linear->scales[r] * row->unit));
+    }
+    fp_env_leave(saved);
+}
+
+static int threads_for(const forward *f, int threads)
+{
+#ifdef _OPENMP
+    const double look_ups = (double)(f->linear->tiles * HLQ_TILE_ROWS * f->linear->blocks) *
+                            f->linear->quantizer->params.depth * f->planes * (double)f->rows;
+    const double worth = 1 + look_ups / WORK_MIN;
+    if (!threads) threads = omp_get_max_threads();
+    return worth < threads ? (int)worth : threads;
+#else
+    (void)f;
+    (void)threads;
+    return 1;
+#endif
+}
+
+/* y of the rows of x that are ready. A tile of W is used for all of them while it is in the cache. */
+static void look_up_rows(const forward *f, int threads, float *y)
+{
+    const hlq_linear *linear = f->linear;
+    const size_t pieces = linear->blocks / PIECE + (linear->blocks % PIECE != 0);
+    const int used = threads_for(f, threads);
+    (void)used;
+#ifdef _OPENMP
+#pragma omp parallel num_threads(used) if (used > 1)
+#endif
+    {
+#ifdef _OPENMP
+#pragma omp for
+#endif
+        for (size_t i = 0; i < f->rows * pieces; i++) {
+            make_tables(f, &f->row[i / pieces], i % pieces);
+        }
+#ifdef _OPENMP
+#pragma omp for
+#endif
+        for (size_t tile = 0; tile < linear->tiles; tile++) {
+            for (size_t r = 0; r < f->rows; r++) {
+                finish_tile(f, &f->row[r], tile, y + r * linear->out);
+            }
+        }
+    }
+}
+
+/* The call ----------------------------------------------------------------------------------- */
+
+static hlq_status check_activation(const hlq_linear *linear, const hlq_quantizer *activation,
+                                   const uint64_t *overloads)
+{
+    const hlq_quantizer_params *w = &linear->quantizer->params, *a = &activation->params;
+    if (!overloads) return hlq_quantizer_fail(HLQ_E_INVALID, "overloads is NULL");
+    if (w->lattice == a->lattice && w->dim == a->dim && w->q == a->q &&
+        !w->centred == !a->centred) {
+        return HLQ_OK;
+    }
+    return hlq_quantizer_fail(HLQ_E_INVALID,
+                              "activation is of %s in %d dimensions, q = %d, %scentred; the layer "
+                              "is of %s in %d, q = %d, %scentred",
+                              hlq_lattice_name(a->lattice), a->dim, a->q, a->centred ? "" : "not ",
+                              hlq_lattice_name(w->lattice), w->dim, w->q, w->centred ? "" : "not ");
+}
+
+static hlq_status check_arguments(const hlq_linear *linear, const hlq_quantizer *activation,
+                                  const float *x, size_t batch, const float *y,
+                                  const uint64_t *overloads, int threads)
+{
+    if (!linear) return hlq_quantizer_fail(HLQ_E_INVALID, "linear is NULL");
+    if (threads < 0) {
+        return hlq_quantizer_fail(HLQ_E_INVALID, "threads is %d; it can be 0 or more", threads);
+    }
+    if (batch && ((linear->in && !x) || (linear->out && !y))) {
+        return hlq_quantizer_fail(HLQ_E_INVALID, "x or y is NULL");
+    }
+    if (activation) HLQ_TRY(check_activation(linear, activation, overloads));
+    return hlq_check_finite("x", x, batch * linear->in);
+}
+
+/* Entries of two sides are exact integers of at most q² R² (q^M - 1) / (q - 1) in size. */
+static hlq_status open_forward(forward *f, const hlq_linear *linear,
+                               const hlq_quantizer *activation, size_t batch)
+{
+    f->linear = linear;
+    f->points = activation ? &linear->points : &linear->centred_points;
+    if (activation) {
+        hlq_quantizer_info info = {.struct_bytes = sizeof info};
+        HLQ_TRY(hlq_quantizer_describe(activation, &info));
+        long most = 0;
+        for (int m = 0; m < info.params.depth; m++) most = most * info.params.q + info.max_norm2;
+        set_planes(f, most);
+    } else {
+        set_planes(f, ONE_SIDED_MOST);
+    }
+    const size_t table_bytes = linear->blocks * HLQ_TABLE_ENTRIES * (size_t)f->planes;
+    for (size_t r = 0; r < ROWS_AT_ONCE && r < batch; r++) {
+        f->row[r].x = malloc(linear->in * sizeof *f->row[r].x + 1);
+        f->row[r].tables = aligned_alloc(64, table_bytes + 64);
+        if (f->row[r].x && f->row[r].tables) continue;
+        return hlq_quantizer_fail(HLQ_E_NOMEM, "no memory for tables of %zu bytes", table_bytes);
+    }
+    return HLQ_OK;
+}
+
+static hlq_status run_forward(forward *f, hlq_rows *rows, const float *x, size_t batch, float *y,
+                              uint64_t *overloads, int threads)
+{
+    const size_t in = f->linear->in, out = f->linear->out;
+    for (size_t first = 0; first < batch; first += ROWS_AT_ONCE) {
+        f->rows = batch - first < ROWS_AT_ONCE ? batch - first : ROWS_AT_ONCE;
+        for (size_t r = 0; r < f->rows; r++) {
+            const float *from = x + (first + r) * in;
+            if (rows) HLQ_TRY(prepare_two_sided(f, rows, from, &f->row[r], overloads));
+            else prepare_one_sided(f, from, &f->row[r]);
+        }
+        look_up_rows(f, threads, y + first * out);
+    }
+    return HLQ_OK;
+}
+
+hlq_status hlq_linear_forward(const hlq_linear *linear, const hlq_quantizer *activation,
+                              const float *x, size_t batch, float *y, uint64_t *overloads,
+                              int threads)
+{
+    HLQ_TRY(check_arguments(linear, activation, x, batch, y, overloads, threads));
+    forward f = {0};
+    hlq_rows rows = {0};
+    if (overloads) *overloads = 0;
+    hlq_status status = open_forward(&f, linear, activation, batch);
+    if (status == HLQ_OK && activation) {
+        status = hlq_rows_open(&rows, "x", activation, linear->in);
+    }
+    if (status == HLQ_OK) {
+        status = run_forward(&f, activation ? &rows : NULL, x, batch, y, overloads, threads);
+    }
+    hlq_rows_close(&rows);
+    for (int r = 0; r < ROWS_AT_ONCE; r++) {
+        free(f.row[r].x);
+        free(f.row[r].tables);
+    }
+    return status;
+}

@@ -1,0 +1,61 @@
+/*
+ * Rows of a matrix as a linear layer quantizes them: divided by a scale of their own, encoded, and
+ * where a vector overloads, shrunk towards zero until it fits. Used for weights and activations.
+ */
+#ifndef HLQ_QUANTIZER_ROWS_H
+#define HLQ_QUANTIZER_ROWS_H
+
+#include "quantizer.h"
+
+enum { HLQ_SHRINKS_MAX = 256 };
+
+/* A quantizer for rows, and the row that it has encoded last. Not to be copied. */
+typedef struct hlq_rows {
+    const hlq_quantizer *quantizer;
+    hlq_hnlq code; /* the quantizer's, with steps of 2^(1/8) to shrink by in place of its T */
+    size_t columns, vectors;
+    float *z;         /* the row divided by its scale */
+    uint8_t *shrinks; /* [vectors] */
+    void *digits;     /* [vectors, depth, dim] */
+    float scale[HLQ_SHRINKS_MAX], inverse[HLQ_SHRINKS_MAX];
+} hlq_rows;
+
+/* columns must be a multiple of dim. HLQ_E_INVALID, HLQ_E_NOMEM; close it in any case. */
+hlq_status hlq_rows_open(hlq_rows *rows, const char *what, const hlq_quantizer *quantizer,
+                         size_t columns);
+void hlq_rows_close(hlq_rows *rows);
+
+/* Root mean square, added in double, rounded to fp32. */
+float hlq_row_rms(const float *x, size_t columns);
+
+/*
+ * Encodes x / scale (zeros, if scale is 0); x must be finite. *shrunk counts vectors that were
+ * shrunk. HLQ_E_INVALID if a vector does not fit however small.
+ */
+hlq_status hlq_row_encode(hlq_rows *rows, const float *x, float scale, uint64_t *shrunk);
+
+/*
+ * Encodes x with the scale that has the least squared error, of 2^(k/8) × its root mean square for
+ * k = -2 … 5; out [columns] is what it decodes to. `row` is its number, for a sentence.
+ */
+hlq_status hlq_row_fit(hlq_rows *rows, size_t row, const float *x, float *scale, uint64_t *shrunk,
+                       float *out);
+
+/* The encoded row times scale, as hlq_decode() gives it; or its points Σ q^m x_m, exactly. */
+void hlq_row_decode(const hlq_rows *rows, float scale, float *out);
+void hlq_row_points(const hlq_rows *rows, float *points);
+
+/* Σ (x - y)², in double, in order. */
+double hlq_squared_distance(const float *x, const float *y, size_t count);
+
+/*
+ * out [rows, columns] = rows of x quantized and decoded, for any q^dim.
+ *
+ *  fit     1: what hlq_linear_unpack() gives after hlq_linear_pack(), bit for bit
+ *          0: each row divided by its root mean square, as hlq_linear_forward() does with activation
+ *  shrunk  vectors that overloaded and were shrunk
+ */
+hlq_status hlq_rows_quantize(const hlq_quantizer *quantizer, const float *x, size_t rows,
+                             size_t columns, int fit, float *out, uint64_t *shrunk);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * Every collective with every type on threads: the cases of collective_cases.h for 1 to 17 ranks,
+ * and again with every kernel variant, which changes no bit.
+ */
+#include "collective_cases.h"
+#include "variants.h"
+
+int main(int argc, char **argv)
+{
+    hlq_test_start("test_collectives");
+    if (argc > 1 && strcmp(argv[1], "digest") == 0) {
+        uint64_t digest = 0;
+        ranks_as_threads(3, check_all_collectives, &digest);
+        printf("digest %" PRIx64 "\n", digest);
+    } else {
+        for (int n = 1; n <= 17; n++) ranks_as_threads(n, check_all_collectives, NULL);
+        every_variant_gives_the_same_bits(argv[0]);
+    }
+    return hlq_test_end();
+}
