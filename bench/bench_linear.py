@@ -19,29 +19,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from hnlq import DEFAULT_LIBRARY, Code, Library, Quantizer
+
 try:
     import torch
     from torch import Tensor
 except ImportError as missing:
     sys.exit(f"bench_linear.py: {missing}; run it with the Python of .venv, which launch/env makes")
 
-LATTICE_D4, DIM, BASE = 1, 4, 4  # hlq_lattice, and what the table of one byte is made for
-
-
-class Params(c.Structure):
-    """hlq_quantizer_params of hlqcomm/quantizer.h."""
-
-    _fields_ = (
-        ("struct_bytes", c.c_uint32),
-        ("lattice", c.c_int),
-        ("dim", c.c_int),
-        ("q", c.c_int),
-        ("depth", c.c_int),
-        ("beta", c.c_double),
-        ("alpha", c.c_double),
-        ("max_retries", c.c_int),
-        ("centred", c.c_int),
-    )
+BASE = 4  # of D4: 256 points, so that a table has one entry for each value of a byte
+ACTIVATION = Code("D4", BASE, 2, "hnlq"), 0.31  # and beta of least error for normal numbers
 
 
 class Info(c.Structure):
@@ -58,57 +45,43 @@ class Info(c.Structure):
     )
 
 
-class Library:
-    """Functions of libhlqcomm that the benchmark calls; a failure ends the program."""
-
-    def __init__(self, path: Path) -> None:
-        self.lib = c.CDLL(str(path))
-        self.lib.hlq_quantizer_error.restype = c.c_char_p
-        self.lib.hlq_kernel_variant.restype = c.c_char_p
-        if not self.lib.hlq_kernel_variant():
-            sys.exit("bench_linear.py: HLQ_KERNELS names kernels that cannot run here")
-
-    def call(self, name: str, *arguments: object) -> None:
-        if getattr(self.lib, name)(*arguments) != 0:
-            sys.exit(f"bench_linear.py: {name}: {self.lib.hlq_quantizer_error().decode()}")
-
-    def quantizer(self, depth: int, beta: float) -> c.c_void_p:
-        made = c.c_void_p()
-        params = Params(c.sizeof(Params), LATTICE_D4, DIM, BASE, depth, beta, 1 / 3, 0, 0)
-        self.call("hlq_quantizer_create", c.byref(params), c.byref(made))
-        return made
-
-    def pack(self, quantizer: c.c_void_p, weight: Tensor) -> c.c_void_p:
-        made = c.c_void_p()
-        rows, columns = (c.c_size_t(n) for n in weight.shape)
-        self.call("hlq_linear_pack", quantizer, pointer(weight), rows, columns, c.byref(made))
-        return made
-
-    def unpack(self, linear: c.c_void_p, like: Tensor) -> Tensor:
-        weight = torch.empty_like(like)
-        rows = c.c_size_t(like.shape[0])
-        self.call("hlq_linear_unpack", linear, c.c_size_t(0), rows, pointer(weight))
-        return weight
-
-    def forward(
-        self, linear: c.c_void_p, activation: c.c_void_p | None, x: Tensor, y: Tensor, threads: int
-    ) -> None:
-        overloads = c.c_uint64()
-        self.call(
-            "hlq_linear_forward",
-            *(linear, activation, pointer(x), c.c_size_t(1), pointer(y)),
-            *(c.byref(overloads), c.c_int(threads)),
-        )
-
-    def info(self, linear: c.c_void_p) -> Info:
-        info = Info(c.sizeof(Info))
-        self.call("hlq_linear_describe", linear, c.byref(info))
-        return info
-
-
 def pointer(tensor: Tensor) -> c.c_void_p:
     """Address of a contiguous tensor's numbers."""
     return c.c_void_p(tensor.data_ptr())
+
+
+class Linear:
+    """One hlq_linear of fp32 weights [out, in]; it lives as long as the program."""
+
+    def __init__(self, quantizer: Quantizer, weight: Tensor) -> None:
+        self.library, self.handle, self.shape = quantizer.library, c.c_void_p(), weight.shape
+        rows, columns = (c.c_size_t(n) for n in weight.shape)
+        self.library.call(
+            "hlq_linear_pack",
+            *(quantizer.handle, pointer(weight), rows, columns, c.byref(self.handle)),
+        )
+
+    def unpack(self) -> Tensor:
+        """The weights that it holds, [out, in]."""
+        weight = torch.empty(self.shape)
+        rows = c.c_size_t(self.shape[0])
+        self.library.call("hlq_linear_unpack", self.handle, c.c_size_t(0), rows, pointer(weight))
+        return weight
+
+    def forward(self, activation: Quantizer | None, x: Tensor, y: Tensor, threads: int) -> None:
+        """y [out] = x [in] Ŵᵀ; one-sided without a quantizer for x."""
+        overloads = c.c_uint64()
+        self.library.call(
+            "hlq_linear_forward",
+            *(self.handle, activation and activation.handle, pointer(x), c.c_size_t(1)),
+            *(pointer(y), c.byref(overloads), c.c_int(threads)),
+        )
+
+    def info(self) -> Info:
+        """Size and error."""
+        info = Info(c.sizeof(Info))
+        self.library.call("hlq_linear_describe", self.handle, c.byref(info))
+        return info
 
 
 def relative(y: Tensor, want: Tensor) -> float:
@@ -136,8 +109,7 @@ def time_in_turn(calls: dict[str, Callable[[], object]], seconds: float) -> dict
 def read_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    default = Path(__file__).resolve().parent.parent / "build/lib/libhlqcomm.so"
-    parser.add_argument("--library", type=Path, default=default, help="libhlqcomm.so")
+    parser.add_argument("--library", type=Path, default=DEFAULT_LIBRARY, help="libhlqcomm.so")
     parser.add_argument("--out", type=int, default=4096, help="rows of W")
     parser.add_argument("--in", type=int, default=4096, dest="columns", help="columns of W")
     parser.add_argument("--depth", type=int, default=2, help="layers of W's code")
@@ -154,27 +126,23 @@ def main() -> None:
     torch.manual_seed(1)
     torch.set_num_threads(options.threads)
     weight, x = torch.randn(options.out, options.columns), torch.randn(options.columns)
-    quantizer = library.quantizer(options.depth, options.beta)
+    quantizer = Quantizer(library, Code("D4", BASE, options.depth, "hnlq"), options.beta)
     start = time.perf_counter()
-    linear = library.pack(quantizer, weight)
+    linear = Linear(quantizer, weight)
     packing = time.perf_counter() - start
-    unpacked, info = library.unpack(linear, weight), library.info(linear)
+    unpacked, info = linear.unpack(), linear.info()
 
     y = {"torch.mv fp32": torch.empty(options.out)}
     calls: dict[str, Callable[[], object]] = {
         "torch.mv fp32": lambda: torch.mv(weight, x, out=y["torch.mv fp32"])
     }
-    for name, activation in (
-        ("two-sided", library.quantizer(2, 0.31)),
-        ("one-sided", None),
-    ):
+    for name, activation in (("two-sided", Quantizer(library, *ACTIVATION)), ("one-sided", None)):
         y[name] = torch.empty(options.out)
-        calls[name] = lambda a=activation, to=y[name]: library.forward(
-            linear, a, x, to, options.threads
-        )
+        calls[name] = lambda a=activation, to=y[name]: linear.forward(a, x, to, options.threads)
     took = time_in_turn(calls, options.seconds)
-    variant = library.lib.hlq_kernel_variant().decode()
-    print(f"# {options.out} x {options.columns}, D4 q {BASE} depth {options.depth}, {variant},")
+    print(
+        f"# {options.out} x {options.columns}, D4 q {BASE} depth {options.depth}, {library.variant()},"
+    )
     print(f"# threads {options.threads}; {info.bits_per_weight:.3f} bits per weight, relative")
     print(f"# squared error {info.relative_error:.5f}, {info.shrunk_vectors} vectors shrunk,")
     print(f"# packed in {packing:.2f} s, {len(took['torch.mv fp32'])} rounds")

@@ -8,21 +8,25 @@ Two vectors of `--numbers` normal numbers, quantized at the code's golden beta:
     decode     hlq_decode of both, then fp32 BLAS: what the table saves
     fp32       BLAS (numpy's) on the original numbers
 
-Nanoseconds per number, the median of calls made in turn, so that each finds the cache as the
-others have left it; digits are one byte each, as hlq_encode writes them. `error` is the mean of
-(estimate - exact)² / n over pairs of vectors of n = 512 numbers, `bound` what it is at least for
-any code of this rate, 2·4^-R - 16^-R (Kaplan and Ordentlich, arXiv 2505.13164).
+Nanoseconds of this thread's time per number, the median of calls made in turn, so that each finds
+the cache as the others have left it; digits are one byte each, as hlq_encode writes them. `error`
+is the mean of (estimate - exact)² / n over pairs of vectors of n = 512 numbers, `bound` what it is
+at least for any code of this rate, 2·4^-R - 16^-R (Kaplan and Ordentlich, arXiv 2505.13164).
 
-    OPENBLAS_NUM_THREADS=1 bench/bench_lut_innerprod.py
+    bench/bench_lut_innerprod.py                        vectors in memory
+    bench/bench_lut_innerprod.py --numbers 16384        vectors in the cache
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes as c
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one core for BLAS, too; read when numpy is loaded
 
 import numpy as np
 from hnlq import DEFAULT_LIBRARY, Code, Floats, Library, Quantizer, measure, normal_numbers, pointer
@@ -50,15 +54,15 @@ def two_sided(library: Library, quantizer: Quantizer) -> c.c_void_p:
 
 
 def median_times(calls: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
-    """Seconds of each call: the median over at least 10 rounds, after one that does not count."""
+    """CPU seconds of each call: the median of at least 10 rounds, after one that does not count."""
     rounds: list[list[float]] = []
     end = time.perf_counter() + seconds
     while len(rounds) < 11 or time.perf_counter() < end:
         took = []
         for call in calls.values():
-            start = time.perf_counter()
+            start = time.thread_time()
             call()
-            took.append(time.perf_counter() - start)
+            took.append(time.thread_time() - start)
         rounds.append(took)
     return dict(zip(calls, np.median(rounds[1:], axis=0), strict=True))
 

@@ -7,7 +7,7 @@
 
 #include "hnlq_model.h"
 
-/* Codes ----------------------------------------------------------------------------------------- */
+/* Codes ---------------------------------------------------------------------------------------- */
 
 /* Codes up to q = 8 and M = 4 on all lattices, a few more, and digits of two bytes. */
 static const int bases[] = {2, 3, 4, 5, 7, 8};

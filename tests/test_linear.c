@@ -179,26 +179,26 @@ static void check_variants_and_threads(hlq_rng *rng, layer *l)
     static const int threads[] = {1, 2, 3, 0};
     const hlq_kernels *kernels;
     int supported;
-    float *x = random_rows(rng, BATCH, l->in), *want = room(BATCH * l->out * 4);
+    const size_t bytes = BATCH * l->out * 4;
+    float *x = random_rows(rng, BATCH, l->in), *one_sided = room(bytes), *two_sided = room(bytes);
     hlq_quantizer *activation = activation_of(l, 1, 1);
-    for (int two_sided = 0; two_sided <= 1; two_sided++) {
-        forward(l, two_sided ? activation : NULL, x, BATCH, want, 1);
-        for (int i = 0; (kernels = hlq_kernels_at(i, &supported)) != NULL; i++) {
-            hlq_linear *same;
-            if (!supported) continue;
-            l->quantizer->kernels = activation->kernels = kernels;
-            CHECK_EQ(hlq_linear_pack(l->quantizer, l->weight, l->out, l->in, &same), HLQ_OK);
-            layer other = *l;
-            other.linear = same;
-            hlq_guarded y = hlq_guarded_new(BATCH * l->out * 4, GUARD_AFTER, -1);
-            forward(&other, two_sided ? activation : NULL, x, BATCH, y.data, threads[i % 4]);
-            CHECK_BYTES(y.data, want, y.bytes);
-            hlq_guarded_free(&y);
-            hlq_linear_destroy(same);
-        }
+    forward(l, NULL, x, BATCH, one_sided, 1);
+    forward(l, activation, x, BATCH, two_sided, 1);
+    for (int i = 0; (kernels = hlq_kernels_at(i, &supported)) != NULL; i++) {
+        layer other = *l;
+        if (!supported) continue;
+        l->quantizer->kernels = activation->kernels = kernels;
+        CHECK_EQ(hlq_linear_pack(l->quantizer, l->weight, l->out, l->in, &other.linear), HLQ_OK);
+        hlq_guarded y = hlq_guarded_new(bytes, GUARD_AFTER, -1);
+        forward(&other, NULL, x, BATCH, y.data, threads[i % 4]);
+        CHECK_BYTES(y.data, one_sided, bytes);
+        forward(&other, activation, x, BATCH, y.data, threads[i % 4]);
+        CHECK_BYTES(y.data, two_sided, bytes);
+        hlq_guarded_free(&y);
+        hlq_linear_destroy(other.linear);
     }
     hlq_quantizer_destroy(activation);
-    free(x), free(want);
+    free(x), free(one_sided), free(two_sided);
 }
 
 static void test_variants_and_threads_change_nothing(void)

@@ -107,16 +107,24 @@ static void check_shrinking(hlq_rng *rng, layer *l)
 
 static void test_overloaded_vectors_are_shrunk_until_they_fit(void) { on_layers(check_shrinking); }
 
-/* Training quantizes rows as packing does. */
+/* Training quantizes rows as packing does; in place too, with and without a search for scales. */
 static void check_rows(hlq_rng *rng, layer *l)
 {
-    float *out = room(l->out * l->in * 4);
+    const size_t bytes = l->out * l->in * 4;
+    float *out = room(bytes), *inplace = room(bytes);
     uint64_t shrunk;
     (void)rng;
+    CHECK_EQ(hlq_rows_quantize(l->quantizer, l->weight, l->out, l->in, 0, out, &shrunk), HLQ_OK);
+    memcpy(inplace, l->weight, bytes);
+    CHECK_EQ(hlq_rows_quantize(l->quantizer, inplace, l->out, l->in, 0, inplace, &shrunk), HLQ_OK);
+    CHECK_BYTES(inplace, out, bytes);
+    memcpy(inplace, l->weight, bytes);
+    CHECK_EQ(hlq_rows_quantize(l->quantizer, inplace, l->out, l->in, 1, inplace, &shrunk), HLQ_OK);
+    CHECK_BYTES(inplace, l->unpacked, bytes);
     CHECK_EQ(hlq_rows_quantize(l->quantizer, l->weight, l->out, l->in, 1, out, &shrunk), HLQ_OK);
     CHECK_BYTES(out, l->unpacked, l->out * l->in * 4);
     CHECK_EQ(shrunk, layer_info(l->linear).shrunk_vectors);
-    free(out);
+    free(out), free(inplace);
 }
 
 static void test_rows_are_quantized_as_layers_are(void) { on_layers(check_rows); }

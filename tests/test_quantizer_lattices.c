@@ -78,7 +78,7 @@ static void test_volume_and_packing_radius_are_those_of_the_points(void)
 }
 
 /* Distances of random x to the nearest point: their mean square is the second moment (known to a
-   standard error below 0.1 % here), and none is above the covering radius, which deep holes have. */
+   standard error below 0.1 % here), none is above the covering radius, and deep holes reach it. */
 static void test_second_moment_and_covering_radius_are_those_of_the_cells(void)
 {
     static float x[SAMPLES * D], point[SAMPLES * D];

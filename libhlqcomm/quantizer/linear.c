@@ -186,7 +186,7 @@ static int threads_for(const forward *f, int threads)
 #endif
 }
 
-/* y of the rows of x that are ready. A tile of W is used for all of them while it is in the cache. */
+/* y of the rows of x that are ready: a tile of W is used for all of them while in the cache. */
 static void look_up_rows(const forward *f, int threads, float *y)
 {
     const hlq_linear *linear = f->linear;

@@ -71,10 +71,11 @@ static hlq_status choose_type(const hlq_quantizer *quantizer, hlq_lut *lut)
     }
     /* No inner product is larger than the largest squared norm. */
     if (!lut->centred && info.max_norm2 > INT16_MAX) {
-        return hlq_quantizer_fail(HLQ_E_UNSUPPORTED,
-                                  "entries of a table of %s with q = %d would reach %d, more than "
-                                  "16 bits hold; decode (hlq_decode) and multiply",
-                                  name, lut->q, info.max_norm2);
+        return hlq_quantizer_fail(
+            HLQ_E_UNSUPPORTED,
+            "entries of a table of %s with q = %d would reach %lld, more than "
+            "16 bits hold; decode (hlq_decode) and multiply",
+            name, lut->q, (long long)info.max_norm2);
     }
     lut->side = (size_t)side;
     lut->type = lut->centred                 ? HLQ_LUT_FLOAT32
@@ -216,7 +217,7 @@ static hlq_status check_one_sided(const hlq_quantizer *quantizer, const float *y
     HLQ_TRY(hlq_quantizer_describe(quantizer, &info));
     HLQ_TRY(hlq_check_finite("y", y, vectors * (size_t)p->dim));
     for (int j = 0; j < p->dim; j++) mean2 += (double)info.mean[j] * (double)info.mean[j];
-    return check_range(y, vectors, p->dim, sqrt(info.max_norm2) + sqrt(mean2));
+    return check_range(y, vectors, p->dim, sqrt((double)info.max_norm2) + sqrt(mean2));
 }
 
 hlq_status hlq_lut_build_one_sided(const hlq_quantizer *quantizer, const float *y, size_t vectors,

@@ -191,8 +191,8 @@ hlq_status hlq_quantizer_create(const hlq_quantizer_params *params, hlq_quantize
     made->params = *params;
     made->params.struct_bytes = sizeof made->params;
     made->kernels = kernels;
-    made->layer_points = 1;
-    for (int j = 0; j < params->dim; j++) made->layer_points *= (uint64_t)params->q;
+    double points = pow(params->q, params->dim); /* exact where it matters: below 2^53 */
+    made->layer_points = points < 0x1p64 ? (uint64_t)points : UINT64_MAX;
     int wide = params->q > 256;
     made->digit_bytes = 1 + wide;
     made->code = (hlq_hnlq){.lattice = params->lattice,
@@ -235,7 +235,7 @@ hlq_status hlq_quantizer_describe(const hlq_quantizer *quantizer, hlq_quantizer_
                                  .digit_bytes = quantizer->digit_bytes,
                                  .bits_per_number = p->depth * log2(p->q),
                                  .layer_points = quantizer->layer_points,
-                                 .max_norm2 = (int)floor(reach * reach)};
+                                 .max_norm2 = (int64_t)floor(reach * reach)};
     memcpy(info->mean, quantizer->mean, sizeof info->mean);
     return HLQ_OK;
 }

@@ -162,20 +162,17 @@ hlq_status hlq_row_fit(hlq_rows *rows, size_t row, const float *x, float *scale,
     return HLQ_OK;
 }
 
-static hlq_status quantize_rows(hlq_rows *code, const float *x, size_t rows, int fit, float *out,
-                                uint64_t *shrunk)
+/* `decoded` has room for a row: out may be x, which is read until the best scale is found. */
+static hlq_status quantize_rows(hlq_rows *code, const float *x, size_t rows, int fit,
+                                float *decoded, float *out, uint64_t *shrunk)
 {
     const size_t columns = code->columns;
     for (size_t r = 0; r < rows; r++, x += columns, out += columns) {
         uint64_t here;
-        float scale;
-        if (fit) {
-            HLQ_TRY(hlq_row_fit(code, r, x, &scale, &here, out));
-        } else {
-            scale = hlq_row_rms(x, columns);
-            HLQ_TRY(hlq_row_encode(code, x, scale, &here));
-            hlq_row_decode(code, scale, out);
-        }
+        float scale = hlq_row_rms(x, columns);
+        if (fit) HLQ_TRY(hlq_row_fit(code, r, x, &scale, &here, decoded));
+        else HLQ_TRY(hlq_row_encode(code, x, scale, &here));
+        hlq_row_decode(code, scale, out);
         *shrunk += here;
     }
     return HLQ_OK;
@@ -189,9 +186,14 @@ hlq_status hlq_rows_quantize(const hlq_quantizer *quantizer, const float *x, siz
     }
     *shrunk = 0;
     HLQ_TRY(hlq_check_finite("x", x, rows * columns));
+    float *decoded = malloc(columns * sizeof *decoded + 1);
+    if (!decoded) {
+        return hlq_quantizer_fail(HLQ_E_NOMEM, "no memory for a row of %zu numbers", columns);
+    }
     hlq_rows code;
     hlq_status status = hlq_rows_open(&code, "x", quantizer, columns);
-    if (status == HLQ_OK) status = quantize_rows(&code, x, rows, fit, out, shrunk);
+    if (status == HLQ_OK) status = quantize_rows(&code, x, rows, fit, decoded, out, shrunk);
     hlq_rows_close(&code);
+    free(decoded);
     return status;
 }

@@ -1,6 +1,7 @@
 /*
  * Rows of a matrix as a linear layer quantizes them: divided by a scale of their own, encoded, and
- * where a vector overloads, shrunk towards zero until it fits. Used for weights and activations.
+ * where a vector overloads, shrunk towards zero until it fits. Used for weights and activations;
+ * hlq_rows_quantize() is in rows.c too.
  */
 #ifndef HLQ_QUANTIZER_ROWS_H
 #define HLQ_QUANTIZER_ROWS_H
@@ -36,7 +37,7 @@ hlq_status hlq_row_encode(hlq_rows *rows, const float *x, float scale, uint64_t 
 
 /*
  * Encodes x with the scale that has the least squared error, of 2^(k/8) × its root mean square for
- * k = -2 … 5; out [columns] is what it decodes to. `row` is its number, for a sentence.
+ * k = -2 … 5; out [columns], not x, is what it decodes to. `row` is its number, for a sentence.
  */
 hlq_status hlq_row_fit(hlq_rows *rows, size_t row, const float *x, float *scale, uint64_t *shrunk,
                        float *out);
@@ -47,15 +48,5 @@ void hlq_row_points(const hlq_rows *rows, float *points);
 
 /* Σ (x - y)², in double, in order. */
 double hlq_squared_distance(const float *x, const float *y, size_t count);
-
-/*
- * out [rows, columns] = rows of x quantized and decoded, for any q^dim.
- *
- *  fit     1: what hlq_linear_unpack() gives after hlq_linear_pack(), bit for bit
- *          0: each row divided by its root mean square, as hlq_linear_forward() does with activation
- *  shrunk  vectors that overloaded and were shrunk
- */
-hlq_status hlq_rows_quantize(const hlq_quantizer *quantizer, const float *x, size_t rows,
-                             size_t columns, int fit, float *out, uint64_t *shrunk);
 
 #endif

@@ -103,9 +103,10 @@ typedef struct hlq_quantizer_info {
     hlq_quantizer_params params;
     int digit_bytes;         /* 1 or 2 */
     double bits_per_number;  /* depth × log2 q, without T */
-    uint64_t layer_points;   /* q^dim: members of one layer's code, rows of its tables */
+    uint64_t layer_points;   /* q^dim: members of one layer's code, rows of its tables;
+                                UINT64_MAX if that is 2^64 or more */
     float mean[HLQ_DIM_MAX]; /* of a layer's representatives; zeros unless centred */
-    int max_norm2; /* largest ‖representative‖², not centred: q² covering_radius², rounded down */
+    int64_t max_norm2;       /* no ‖representative‖² (not centred) is larger: q² covering_radius² */
 } hlq_quantizer_info;
 
 HLQ_API HLQ_MUST_USE hlq_status hlq_quantizer_describe(const hlq_quantizer *quantizer,
@@ -287,18 +288,6 @@ HLQ_API HLQ_MUST_USE hlq_status hlq_linear_save(const hlq_linear *linear, uint8_
                                                 float *scales);
 HLQ_API HLQ_MUST_USE hlq_status hlq_linear_load(const hlq_quantizer *quantizer,
                                                 const uint8_t *indices, const float *scales,
-                                                size_t out_features, size_t in_features,
-                                                hlq_linear **linear);
-
-/*
- * What makes up a packed layer, to be kept in a file: digits [out, in / dim, depth, dim] and scales
- * [out]. load(save(pack)) unpacks to the same bits. Loading gives HLQ_E_INVALID for digits ≥ q or
- * scales that are not finite.
- */
-HLQ_API HLQ_MUST_USE hlq_status hlq_linear_save(const hlq_linear *linear, uint8_t *digits,
-                                                float *scales);
-HLQ_API HLQ_MUST_USE hlq_status hlq_linear_load(const hlq_quantizer *quantizer,
-                                                const uint8_t *digits, const float *scales,
                                                 size_t out_features, size_t in_features,
                                                 hlq_linear **linear);
 
