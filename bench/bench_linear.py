@@ -69,7 +69,7 @@ class Linear:
         return weight
 
     def forward(self, activation: Quantizer | None, x: Tensor, y: Tensor, threads: int) -> None:
-        """y [out] = x [in] Ŵᵀ; one-sided without a quantizer for x."""
+        """Makes y [out] = x [in] Ŵᵀ; one-sided without a quantizer for x."""
         overloads = c.c_uint64()
         self.library.call(
             "hlq_linear_forward",
@@ -140,12 +140,10 @@ def main() -> None:
         y[name] = torch.empty(options.out)
         calls[name] = lambda a=activation, to=y[name]: linear.forward(a, x, to, options.threads)
     took = time_in_turn(calls, options.seconds)
-    print(
-        f"# {options.out} x {options.columns}, D4 q {BASE} depth {options.depth}, {library.variant()},"
-    )
-    print(f"# threads {options.threads}; {info.bits_per_weight:.3f} bits per weight, relative")
-    print(f"# squared error {info.relative_error:.5f}, {info.shrunk_vectors} vectors shrunk,")
-    print(f"# packed in {packing:.2f} s, {len(took['torch.mv fp32'])} rounds")
+    print(f"# {options.out} x {options.columns}, D4 q {BASE} depth {options.depth},")
+    print(f"# {library.variant()}, threads {options.threads}; packed in {packing:.2f} s,")
+    print(f"# {info.bits_per_weight:.3f} bits per weight, squared error {info.relative_error:.5f},")
+    print(f"# {info.shrunk_vectors} vectors shrunk; {len(took['torch.mv fp32'])} rounds")
     print(f"{'':16}{'ms':>8}{'ratio':>8}{'spread':>8}{'error':>10}{'rounding':>10}")
     exact, held = weight.double() @ x.double(), unpacked.double() @ x.double()
     for name, seconds in took.items():

@@ -136,7 +136,7 @@ static void check_one_sided_row(const layer *l, const float *x, const float *y)
             magnitude += fabs((double)x[j] * w[j]);
             offset += fabs(x[j] * centre[j % (size_t)l->code.dim]);
         }
-        const double scale = l->scales[r] * l->params.beta;
+        const double scale = fabs(l->scales[r] * l->params.beta);
         /* An unpacked weight is rounded to fp32 four times, its centre twice. */
         const double slack = (double)l->blocks * weights * entry * scale +
                              5 * rounding32 * (magnitude + offset * scale);
@@ -223,7 +223,8 @@ static void test_many_threads_change_nothing(void)
     layer_free(&l);
 }
 
-/* Sums of 16 bits are emptied in time: all terms have one sign and the largest size there is. */
+/* Sums of 16 bits are emptied in time, and entries fit their planes: all terms have one sign and
+   the largest size there is. */
 static void test_the_largest_sums_do_not_overflow(void)
 {
     hlq_rng rng = hlq_rng_new(6);
@@ -250,6 +251,8 @@ static void test_the_largest_sums_do_not_overflow(void)
         forward(&l, activation, l.unpacked, 1, y, 1);
         check_two_sided_row(&l, activation, l.unpacked, y);
         CHECK(y[0] > 0 && y[1] == -y[0]);
+        forward(&l, NULL, l.unpacked, 1, y, 1); /* x has the direction of the longest point */
+        check_one_sided_row(&l, l.unpacked, y);
         hlq_quantizer_destroy(activation);
         layer_free(&l);
     }

@@ -6,8 +6,8 @@
  *   p → digits G⁻¹p mod q → p = Q(p / q) → digits … M times; what is left over is the overload
  *   digits → x_m = G b - q Q(G b / q) → Σ q^m x_m → - centre - dither → × β
  *
- * Points are in doubled coordinates, as everywhere in body/. Functions work on one group: 32 vectors
- * in rows 0 … d-1.
+ * Points are in doubled coordinates, as everywhere in body/. Functions work on one group: 32
+ * vectors in rows 0 … d-1.
  */
 #ifndef HLQ_BODY_HNLQ_H
 #define HLQ_BODY_HNLQ_H

@@ -1,6 +1,10 @@
 """Options of layers, and what the tests of hlqtorch.nn share."""
 
+import sys
+from collections.abc import Callable
+
 import pytest
+import torch
 from hlqtorch.lattices import Zd
 from torch import Tensor, nn
 
@@ -33,3 +37,9 @@ def float_layer(bias: bool = True) -> nn.Linear:
 
 def relative_error(y: Tensor, exact: Tensor) -> float:
     return ((y - exact).square().sum() / exact.square().sum()).item()
+
+
+def compile_to_one_graph(function: Callable) -> Callable:
+    """torch.compile() to one graph; with inductor, which does not quote paths for its compiler."""
+    backend = "aot_eager" if " " in sys.prefix else "inductor"
+    return torch.compile(function, fullgraph=True, backend=backend)

@@ -9,7 +9,13 @@ import torch
 import torch.nn.functional as F
 from hlqtorch.lattices import E8, Zd
 from hlqtorch.nn import QLinear, QuantConfig
-from qlinear_cases import each_option, each_packable, float_layer, relative_error
+from qlinear_cases import (
+    compile_to_one_graph,
+    each_option,
+    each_packable,
+    float_layer,
+    relative_error,
+)
 from torch import Tensor, nn
 
 
@@ -162,7 +168,7 @@ def test_from_and_to_linear_share_parameters() -> None:
 def test_layers_compile_into_one_graph(options: dict) -> None:
     layer = QLinear(50, 24, **options)
     twin = copy.deepcopy(layer)
-    compiled = torch.compile(twin, fullgraph=True)
+    compiled = compile_to_one_graph(twin)
     for rows in (3, 5):
         x = torch.randn(rows, 50)
         y, expected = compiled(x), layer(x)
@@ -175,7 +181,7 @@ def test_layers_compile_into_one_graph(options: dict) -> None:
 @each_packable
 def test_packed_layers_compile_into_one_graph(options: dict) -> None:
     packed = QLinear(50, 24, **options).convert()
-    compiled = torch.compile(packed, fullgraph=True)
+    compiled = compile_to_one_graph(packed)
     for rows in (1, 5):
         x = torch.randn(rows, 50)
         torch.testing.assert_close(compiled(x), packed(x), rtol=1e-5, atol=1e-5)

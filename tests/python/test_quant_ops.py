@@ -5,6 +5,7 @@ import pytest
 import torch
 from hlqtorch.lattices import D4, E8
 from hlqtorch.quant import functional
+from qlinear_cases import compile_to_one_graph
 from torch import Tensor
 
 D4_SPEC = ("D4", 4, 4, 2, 0.3, 1 / 3, 0, False)
@@ -122,7 +123,7 @@ def compressed_sum(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def test_functions_compile_into_one_graph() -> None:
-    compiled = torch.compile(compressed_sum, fullgraph=True)
+    compiled = compile_to_one_graph(compressed_sum)
     for rows in (5, 9, 17):  # with other sizes, too
         x, y = numbers(rows, 12), numbers(rows, 12).flip(0)
         decoded, overload = compiled(x, y)
@@ -134,7 +135,7 @@ def test_functions_compile_into_one_graph() -> None:
 
 
 def test_compiled_gradients_pass_straight_through() -> None:
-    @torch.compile(fullgraph=True)
+    @compile_to_one_graph
     def loss(x: Tensor) -> Tensor:
         return functional.quantize(x, E8(), 4, 2, beta=0.25).x.square().sum()
 

@@ -65,7 +65,7 @@ struct kernel<function> {
     }
 };
 
-/* with_spec<f>::call: the same for f(spec, arguments...), the spec as eight arguments at the end. */
+/* with_spec<f>::call: the same for f(spec, arguments...), with the spec as eight arguments. */
 template <auto function> struct with_spec;
 template <typename Result, typename... Arguments, Result (*function)(const Spec &, Arguments...)>
 struct with_spec<function> {

@@ -7,6 +7,8 @@
 
 #include <ATen/Parallel.h>
 
+#include <atomic>
+
 namespace hlqtorch {
 
 namespace {
@@ -19,13 +21,18 @@ hlq_linear_info info_of(const LinearPointer &linear)
     return info;
 }
 
+/* Rows worth a thread of their own: about 100 µs of work. */
+int64_t rows_per_thread(int64_t columns) { return 1 + 16384 / (columns + 1); }
+
 Tensor unpacked(const LinearPointer &linear)
 {
     const hlq_linear_info info = info_of(linear);
-    Tensor weight =
-        at::empty({static_cast<int64_t>(info.out_features), static_cast<int64_t>(info.in_features)},
-                  at::dtype(at::kFloat));
-    check(hlq_linear_unpack(linear.get(), 0, info.out_features, weight.mutable_data_ptr<float>()));
+    const int64_t rows = info.out_features, columns = info.in_features;
+    Tensor weight = at::empty({rows, columns}, at::dtype(at::kFloat));
+    float *to = weight.mutable_data_ptr<float>();
+    at::parallel_for(0, rows, rows_per_thread(columns), [&](int64_t first, int64_t end) {
+        check(hlq_linear_unpack(linear.get(), first, end - first, to + first * columns));
+    });
     return weight;
 }
 
@@ -47,12 +54,17 @@ std::pair<Tensor, uint64_t> quantized_rows(const Spec &spec, const Tensor &x, bo
 {
     const QuantizerPointer quantizer = quantizer_of(spec);
     const Tensor rows = rows_of("x", x, spec.dim);
-    const int64_t columns = rows.size(-1);
+    const int64_t columns = rows.size(-1), count = columns == 0 ? 0 : rows.numel() / columns;
     Tensor out = at::empty_like(rows);
-    uint64_t shrunk = 0;
-    check(hlq_rows_quantize(quantizer.get(), rows.const_data_ptr<float>(),
-                            columns == 0 ? 0 : rows.numel() / columns, columns, fit,
-                            out.mutable_data_ptr<float>(), &shrunk));
+    const float *from = rows.const_data_ptr<float>();
+    float *to = out.mutable_data_ptr<float>();
+    std::atomic<uint64_t> shrunk = 0;
+    at::parallel_for(0, count, rows_per_thread(columns), [&](int64_t first, int64_t end) {
+        uint64_t here = 0;
+        check(hlq_rows_quantize(quantizer.get(), from + first * columns, end - first, columns, fit,
+                                to + first * columns, &here));
+        shrunk += here;
+    });
     return {out, shrunk};
 }
 
@@ -75,10 +87,18 @@ std::tuple<Tensor, Tensor> look_up(const Spec &spec, const LinearPointer &linear
     }
     Tensor y = at::empty(sizes_with(x, 1, {static_cast<int64_t>(info.out_features)}),
                          at::dtype(at::kFloat));
-    uint64_t overloads = 0;
-    check(hlq_linear_forward(linear.get(), activation.get(), x.const_data_ptr<float>(),
-                             info.in_features == 0 ? 0 : x.numel() / info.in_features,
-                             y.mutable_data_ptr<float>(), &overloads, at::get_num_threads()));
+    const auto in = static_cast<int64_t>(info.in_features);
+    const auto out = static_cast<int64_t>(info.out_features);
+    const float *from = x.const_data_ptr<float>();
+    float *to = y.mutable_data_ptr<float>();
+    std::atomic<uint64_t> overloads = 0;
+    /* Rows of x go to torch's own threads: the library's would stand in their way. */
+    at::parallel_for(0, in == 0 ? 0 : x.numel() / in, 1, [&](int64_t first, int64_t end) {
+        uint64_t here = 0;
+        check(hlq_linear_forward(linear.get(), activation.get(), from + first * in,
+                                 static_cast<size_t>(end - first), to + first * out, &here, 1));
+        overloads += here;
+    });
     return {y, counted(overloads)};
 }
 

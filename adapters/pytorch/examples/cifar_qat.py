@@ -1,4 +1,4 @@
-"""Trains an MLP-Mixer on CIFAR-10 with quantized weights and activations, and without.
+"""Trains an MLP-Mixer on CIFAR-10 with quantized weights, and without.
 
 python cifar_qat.py                    scikit-learn's digits, a minute
 python cifar_qat.py --data DIR         CIFAR-10, its binary or its python version, in DIR
@@ -58,16 +58,15 @@ def make(data: images.ImageSet) -> Mixer:
     return Mixer(channels, side, patch=4, width=192, blocks=6)
 
 
-def shifted(batch: Tensor, mirrors: bool, generator: torch.Generator) -> Tensor:
+def shifted(batch: Tensor, generator: torch.Generator) -> Tensor:
     """Each image moved by up to an eighth of its side, and half of them mirrored."""
     n, _, side, _ = batch.shape
     reach = side // 8
     padded = F.pad(batch, (reach,) * 4, mode="replicate")
     rows, columns = torch.randint(2 * reach + 1, (2, n, 1), generator=generator)
     rows, columns = rows + torch.arange(side), columns + torch.arange(side)
-    if mirrors:
-        mirrored = torch.rand(n, 1, generator=generator) < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
+    mirrored = torch.rand(n, 1, generator=generator) < 0.5
+    columns = torch.where(mirrored, columns.flip(1), columns)
     images = torch.arange(n)[:, None, None]
     # An index on either side of the channels' slice puts the channels last.
     return padded[images, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
@@ -76,7 +75,7 @@ def shifted(batch: Tensor, mirrors: bool, generator: torch.Generator) -> Tensor:
 if __name__ == "__main__":
     options = qat.arguments(
         "Quantization-aware training of an MLP-Mixer on CIFAR-10, or on scikit-learn's digits.",
-        runs=2,
+        runs=3,
         steps=250,
         steps_of_files=10000,
     )

@@ -1,5 +1,4 @@
-"""Labelled images to train on: readers of the file formats of MNIST and CIFAR-10, and the digits
-of scikit-learn, which need no file.
+"""Labelled images to train on: MNIST and CIFAR-10 from their files, scikit-learn's digits.
 
 Files are given as they are published, whole or unpacked: IDX (.gz or not), CIFAR-10's "binary
 version" and its "python version". A file that is not what its name says raises ValueError with one
@@ -35,13 +34,13 @@ class ImageSet:
     Attributes:
         name: of the data.
         train, held_out: float32 images [n, channels, side, side] and int64 labels [n].
-        mirrors: an image seen in a mirror is of the same class.
+        photographs: images moved a little, or seen in a mirror, are of the same class.
     """
 
     name: str
     train: Labelled
     held_out: Labelled
-    mirrors: bool = False
+    photographs: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -121,9 +120,7 @@ def read_idx(file: Path, dims: int) -> Bytes:
 
 
 def mnist(folder: Path) -> ImageSet:
-    """MNIST, or what is published in its form: four IDX files in a folder, or below it where
-    torchvision has put them.
-    """
+    """MNIST or what is published in its form: four IDX files, also where torchvision puts them."""
 
     def part(name: str) -> Labelled:
         arrays = []
@@ -173,9 +170,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 
 def read_cifar_python(file: Path) -> Labelled:
-    """The python version: a dictionary, pickled by Python 2, with b"data", uint8 [n, 3072], and
-    b"labels", a list.
-    """
+    """The python version: dictionaries with b"data", uint8 [n, 3072], and b"labels", a list."""
     try:
         batch = _ArrayUnpickler(io.BytesIO(file.read_bytes()), encoding="bytes").load()
     except Exception as error:  # damaged pickles raise anything
@@ -200,7 +195,7 @@ def cifar10(folder: Path) -> ImageSet:
 
     batches = [part(f"data_batch_{i}") for i in range(1, 6)]
     images, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
-    return ImageSet("CIFAR-10", (images, labels), part("test_batch"), mirrors=True)
+    return ImageSet("CIFAR-10", (images, labels), part("test_batch"), photographs=True)
 
 
 def reader(data: str, read: Callable[[Path], ImageSet]) -> Callable[[int], ImageSet]:

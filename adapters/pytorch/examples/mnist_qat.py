@@ -1,15 +1,15 @@
-"""Trains a perceptron on MNIST with quantized weights and activations, and without.
+"""Trains a perceptron on MNIST with quantized weights, and without.
 
 python mnist_qat.py                    scikit-learn's digits, half a minute
 python mnist_qat.py --data DIR         the four files of MNIST (or Fashion-MNIST) in DIR
-python mnist_qat.py --weights-only --runs 20 --json result.json
+python mnist_qat.py --activations --runs 20 --json result.json
 """
 
 import images
 import qat
 from torch import nn
 
-WIDTH = 128
+WIDTH = 64
 
 
 def make(data: images.ImageSet) -> nn.Module:

@@ -35,14 +35,13 @@ class Recipe:
         name: of the model.
         model: makes it for a set of images: [n, channels, side, side] to logits [n, classes].
         learning_rate: of AdamW; follows half a cosine down to zero.
-        augment: images of a batch as they are trained on, with a generator of random numbers and
-            whether mirrored images are alike.
+        augment: photographs of a batch as they are trained on, from a generator of random numbers.
     """
 
     name: str
     model: Callable[[ImageSet], nn.Module]
     learning_rate: float
-    augment: Callable[[Tensor, bool, torch.Generator], Tensor] | None = None
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None
 
 
 @dataclass
@@ -59,12 +58,14 @@ class Row:
         return f"{self.config.lattice.name}, q = {self.config.q}, M = {self.config.M}"
 
 
-def arguments(description: str, *, runs: int, steps: int, steps_of_files: int) -> argparse.Namespace:
+def arguments(
+    description: str, *, runs: int, steps: int, steps_of_files: int
+) -> argparse.Namespace:
     """Command line of an example, with the defaults for the digits; files take more steps."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", default="digits", metavar="DIR", help="default: %(default)s")
     parser.add_argument(
-        "--weights-only", action="store_true", help="leave activations of linear layers in float"
+        "--activations", action="store_true", help="quantize the inputs of linear layers, too"
     )
     parser.add_argument(
         "--runs", type=positive, help=f"of other seeds; default {runs} for digits, 1 for files"
@@ -94,8 +95,8 @@ def _train(model: nn.Module, recipe: Recipe, images: ImageSet, steps: int, seed:
     for _ in range(steps):
         chosen = torch.randint(len(labels), (BATCH,), generator=generator)
         batch = pixels[chosen]
-        if recipe.augment:
-            batch = recipe.augment(batch, images.mirrors, generator)
+        if images.photographs and recipe.augment:
+            batch = recipe.augment(batch, generator)
         loss, _ = loss_and_hits(model, (batch, labels[chosen]))
         optimizer.zero_grad()
         loss.backward()
@@ -169,7 +170,9 @@ def _print_table(floating: list[float], rows: list[Row]) -> None:
         print(f"{first:18}" + "".join(f"{text:>17}" for text in others))
 
 
-def run(recipe: Recipe, reader: Callable[[], Callable[[int], ImageSet]], options: argparse.Namespace) -> None:
+def run(
+    recipe: Recipe, reader: Callable[[], Callable[[int], ImageSet]], options: argparse.Namespace
+) -> None:
     """Trains and scores, prints, writes JSON.
 
     Args:
@@ -181,9 +184,10 @@ def run(recipe: Recipe, reader: Callable[[], Callable[[int], ImageSet]], options
         read = reader()
     except (OSError, ValueError) as error:
         sys.exit(f"{recipe.name}: {error}")
+    if options.data == "digits":
+        torch.set_num_threads(1)  # layers for small images lose by more
     begin = time.perf_counter()
-    activations = not options.weights_only
-    rows = [Row(replace(config, quantize_activations=activations)) for config in CODES]
+    rows = [Row(replace(config, quantize_activations=options.activations)) for config in CODES]
     floating: list[float] = []
     for number in range(options.runs):
         images, seed = read(number), options.seed + number
@@ -191,7 +195,7 @@ def run(recipe: Recipe, reader: Callable[[], Callable[[int], ImageSet]], options
             print(
                 f"{recipe.name} on {images.name}: {len(images.train[1])} images, "
                 f"{len(images.held_out[1])} held out; {options.steps} steps; linear layers with "
-                f"{'weights and activations' if activations else 'weights'} in codes"
+                f"{'weights and activations' if options.activations else 'weights'} in codes"
             )
         floating.append(_run(recipe, images, options.steps, seed, rows))
         parts = [f"{row.label} {row.post_training[-1]:.2f} -> {row.qat[-1]:.2f}" for row in rows]
@@ -200,7 +204,9 @@ def run(recipe: Recipe, reader: Callable[[], Callable[[int], ImageSet]], options
     seconds = time.perf_counter() - begin
     print(f"{recipe.name}: {options.runs} runs, mean ± standard error, {seconds:.1f} s")
     if options.json:
-        options.json.write_text(json.dumps(_result(floating, rows, options, seconds), indent=1) + "\n")
+        options.json.write_text(
+            json.dumps(_result(floating, rows, options, seconds), indent=1) + "\n"
+        )
 
 
 def _result(
@@ -210,7 +216,7 @@ def _result(
         "data": options.data,
         "seeds": [options.seed + number for number in range(options.runs)],
         "steps": options.steps,
-        "activations": not options.weights_only,
+        "activations": options.activations,
         "seconds": seconds,
         "float": floating,
         "codes": [

@@ -36,7 +36,8 @@ class QuantConfig:
             whose largest numbers are farther from their root mean square than Gaussian ones.
         centred: code with mean 0; makes q = 2 usable.
         lut_rows: up to so many rows of input a packed layer works by look-ups; with more it
-            decodes the weights and uses a matrix product of float32.
+            decodes the weights and uses a matrix product of float32. Up to 32, look-ups are faster
+            on any x86 with AVX2, on more with AVX-512 (bench/bench_qlinear_throughput.py).
         step: of quantize_model: "prepare" makes layers that train quantized, "convert" packs
             them, or float layers (post-training quantization).
 
@@ -56,7 +57,7 @@ class QuantConfig:
     activation_M: int | None = None
     activation_beta: float = 1.25
     centred: bool = False
-    lut_rows: int = 4
+    lut_rows: int = 32
     step: Literal["prepare", "convert"] = "prepare"
     #: The quantizers of rows of weights and of activations divided by their scale.
     weight: LatticeParams = field(init=False, repr=False, compare=False)
