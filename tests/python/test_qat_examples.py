@@ -45,11 +45,10 @@ def mean_difference(values: list[float], others: list[float]) -> float:
 
 
 def test_training_with_the_code_makes_up_for_it(tmp_path: Path) -> None:
-    # Five runs score each of the 1797 digits once. Over 20 runs, QAT at 4 bits is 0.1 % above
-    # float and at 2 bits 2 to 3 % above post-training; for means of 5 runs a standard deviation is
-    # 0.2 % and 0.8 %.
-    result, printed = run("mnist_qat.py", tmp_path)
-    assert len(result["float"]) == 5 and sum(result["float"]) / 5 > 94
+    # Over 20 other seeds, QAT at 4 bits is 0.0 % above float and at 2 bits 1.5 % above
+    # post-training, with standard deviations of 0.1 % and 0.4 % for means of 10.
+    result, printed = run("mnist_qat.py", tmp_path, "--runs", 10)
+    assert len(result["float"]) == 10 and sum(result["float"]) / 10 > 94
     four_bits, two_bits = result["codes"]
     assert mean_difference(four_bits["qat"], result["float"]) > -0.5
     assert mean_difference(two_bits["qat"], two_bits["post_training"]) > 0
