@@ -12,6 +12,7 @@
 #include "perf_rivals.h"
 
 #include "tool.h"
+#include "transport/transport_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 struct rival {
     const rival_codec *codec;
     const hlq_transport *wire;
+    uint32_t *exchanges; /* over it, so far */
     perf_shape shape;
     size_t count, units; /* of the larger buffer */
     uint8_t *codes;      /* of it: what this rank codes, then what all have: `units` units */
@@ -53,13 +55,18 @@ size_t rival_buffer_bytes(const rival_codec *codec, const perf_shape *shape)
     return (2 * units_of(perf_shape_elems(shape)) + (size_t)shape->ranks) * codec->unit_bytes;
 }
 
-rival *rival_create(const rival_codec *codec, const hlq_transport *wire, const perf_shape *shape)
+rival *rival_create(const rival_codec *codec, const hlq_transport *wire, uint32_t *exchanges,
+                    const perf_shape *shape)
 {
     size_t ranks = (size_t)wire->size, count = perf_shape_elems(shape);
     rival *r = calloc(1, sizeof *r);
     if (r == NULL) return NULL;
-    *r = (rival){
-        .codec = codec, .wire = wire, .shape = *shape, .count = count, .units = units_of(count)};
+    *r = (rival){.codec = codec,
+                 .wire = wire,
+                 .exchanges = exchanges,
+                 .shape = *shape,
+                 .count = count,
+                 .units = units_of(count)};
     r->codes = malloc(r->units * codec->unit_bytes);
     r->received = malloc((ranks * part_bytes(r, wire->rank)) | 1);
     r->send = calloc(ranks, sizeof *r->send);
@@ -129,8 +136,8 @@ static hlq_status exchange(rival *r, double timeout_s, rival_cost *cost, char *e
 {
     for (int p = 0; p < r->wire->size; p++)
         cost->bytes_sent += p != r->wire->rank ? r->send[p].bytes : 0;
-    hlq_status status = r->wire->start(r->wire->self, r->send, r->recv, error);
-    return status == HLQ_OK ? r->wire->wait(r->wire->self, timeout_s, error) : status;
+    hlq_exchange now = {.number = (*r->exchanges)++, .send = r->send, .recv = r->recv};
+    return hlq_transport_run(r->wire, &now, timeout_s, error);
 }
 
 /* Parts to their owners: codes → received. */

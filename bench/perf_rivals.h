@@ -29,7 +29,8 @@ const rival_codec *rival_codec_at(int i);
 typedef struct rival rival;
 
 /* NULL if there is no memory. wire serves nothing else while rival_run() runs. */
-rival *rival_create(const rival_codec *codec, const hlq_transport *wire, const perf_shape *shape);
+rival *rival_create(const rival_codec *codec, const hlq_transport *wire, uint32_t *exchanges,
+                    const perf_shape *shape);
 void rival_destroy(rival *r); /* NULL is fine */
 size_t rival_buffer_bytes(const rival_codec *codec, const perf_shape *shape);
 

@@ -285,7 +285,8 @@ int perf_bench_run(perf_bench *bench, const perf_entry *entry, perf_row *row, ch
         .seconds = calloc((size_t)bench->options->iterations, sizeof *job.seconds),
     };
     if (entry->codec != NULL)
-        job.rival = rival_create(entry->codec, &bench->world->wire, &bench->shape);
+        job.rival = rival_create(entry->codec, &bench->world->wire, &bench->world->exchanges,
+                                 &bench->shape);
     if (job.seconds == NULL || (entry->codec != NULL && job.rival == NULL))
         snprintf(error, TOOL_ERROR_BYTES, "no memory to run %zu numbers", bench->shape.count);
     int failed = perf_world_agree(bench->world, error);

@@ -115,7 +115,8 @@ static int run_mpi(int (*body)(perf_world *, void *), void *argument)
     MPI_Comm_rank(MPI_COMM_WORLD, &world.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &world.size);
     char error[HLQ_ERROR_BYTES] = "";
-    start_rank(&world, hlq_transport_mpi(MPI_COMM_WORLD, &world.wire, error), error);
+    start_rank(&world, hlq_transport_mpi(MPI_COMM_WORLD, PERF_TIMEOUT_S, &world.wire, error),
+               error);
     int exit_code = body(&world, argument);
     end_rank(&world);
     MPI_Finalize();
@@ -152,9 +153,9 @@ hlq_status perf_world_comm(perf_world *world, const hlq_options *options, hlq_co
 void perf_world_exchange(perf_world *world)
 {
     char error[HLQ_ERROR_BYTES] = "";
-    hlq_transport *wire = &world->wire;
-    if (wire->start(wire->self, world->send, world->recv, error) != HLQ_OK ||
-        wire->wait(wire->self, PERF_TIMEOUT_S, error) != HLQ_OK)
+    hlq_exchange exchange = {
+        .number = world->exchanges++, .send = world->send, .recv = world->recv};
+    if (hlq_transport_run(&world->wire, &exchange, PERF_TIMEOUT_S, error) != HLQ_OK)
         perf_world_die(world, error);
 }
 

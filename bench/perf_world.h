@@ -15,6 +15,7 @@ typedef struct perf_world {
     int rank, size;
     int local_ranks;                 /* of these in this process */
     hlq_transport wire;              /* the tool's own */
+    uint32_t exchanges;              /* over it, so far */
     hlq_thread_group *library_group; /* threads: for the library's communicator; MPI: NULL */
     hlq_message *send, *recv;        /* `size` each, for the functions below */
 } perf_world;

@@ -39,7 +39,7 @@ static inline hlq_transport open_transport(test_rank *me, hlq_thread_group **gro
         CHECK_EQ(hlq_transport_threads(*group, me->rank, &t, error), HLQ_OK);
     } else {
 #if defined(HLQ_HAVE_MPI)
-        CHECK_EQ(hlq_transport_mpi(MPI_COMM_WORLD, &t, error), HLQ_OK);
+        CHECK_EQ(hlq_transport_mpi(MPI_COMM_WORLD, 20, &t, error), HLQ_OK);
 #endif
     }
     CHECK_EQ(t.struct_bytes, sizeof t);
@@ -95,11 +95,8 @@ static inline void messages_arrive(test_rank *me)
         }
         /* The own entry is ignored, whatever it says. */
         box.send[me->rank] = box.recv[me->rank] = (hlq_message){NULL, SIZE_MAX};
-        if (!CHECK_EQ(t.start(t.self, box.send, box.recv, error), HLQ_OK)) break;
-        /* Both lists were read by start() and may change. */
-        memset(box.send, 0, sizeof box.send);
-        memset(box.recv, 0, sizeof box.recv);
-        if (!CHECK_EQ(t.wait(t.self, 20, error), HLQ_OK)) break;
+        hlq_exchange x = {.number = (uint32_t)round, .send = box.send, .recv = box.recv};
+        if (!CHECK_EQ(hlq_transport_run(&t, &x, 20, error), HLQ_OK)) break;
         for (int p = 0; p < me->size; p++) {
             size_t bytes = p == me->rank ? 0 : message_bytes(round, p, me->rank), wrong = 0;
             for (size_t i = 0; i < bytes; i++) {
@@ -124,8 +121,8 @@ static inline void a_wrong_size_is_noticed(test_rank *me, size_t sent)
     memset(in, 0xee, sizeof in);
     if (me->rank == 1) send[0] = (hlq_message){out, sent};
     if (me->rank == 0) recv[1] = (hlq_message){in[1], 100};
-    CHECK_EQ(t.start(t.self, send, recv, error), HLQ_OK);
-    hlq_status status = t.wait(t.self, 20, error);
+    hlq_exchange x = {.send = send, .recv = recv};
+    hlq_status status = hlq_transport_run(&t, &x, 20, error);
     if (me->rank == 0) {
         CHECK_EQ(status, HLQ_E_WIRE);
         CHECK(strstr(error, "rank 1 "));
@@ -148,8 +145,8 @@ static inline void a_missing_rank_times_out(test_rank *me)
         recv[p] = (hlq_message){in[p], 8};
     }
     if (me->rank != 1) {
-        CHECK_EQ(t.start(t.self, send, recv, error), HLQ_OK);
-        CHECK_EQ(t.wait(t.self, 0.5, error), HLQ_E_TIMEOUT);
+        hlq_exchange x = {.send = send, .recv = recv};
+        CHECK_EQ(hlq_transport_run(&t, &x, 0.5, error), HLQ_E_TIMEOUT);
         CHECK(strstr(error, "rank 1 "));
     }
     close_transport(me, &t, group);

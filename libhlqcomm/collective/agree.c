@@ -1,10 +1,14 @@
 /*
- * The comparison of agree.h: one all-gather of a small structure.
+ * The comparison of agree.h.
  */
 #include "agree.h"
-#include "comm.h"
+
+#include <hlqcomm/transport.h>
+#include <wire/checksum.h>
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,11 +31,10 @@ static void describe_function(uint64_t value, char *text, size_t bytes)
 static void describe(hlq_term term, uint64_t value, char *text, size_t bytes)
 {
     static const char *const noun[HLQ_TERMS] = {
-        [HLQ_TERM_CALL] = "call number",    [HLQ_TERM_COUNT] = "count",
-        [HLQ_TERM_DTYPE] = "dtype",         [HLQ_TERM_OP] = "op",
-        [HLQ_TERM_ALGORITHM] = "algorithm", [HLQ_TERM_BITS] = "bits",
-        [HLQ_TERM_LATTICE] = "lattice",     [HLQ_TERM_SEED] = "seed",
-        [HLQ_TERM_MIN_BYTES] = "min_bytes",
+        [HLQ_TERM_COUNT] = "count", [HLQ_TERM_DTYPE] = "dtype",
+        [HLQ_TERM_OP] = "op",       [HLQ_TERM_ALGORITHM] = "algorithm",
+        [HLQ_TERM_BITS] = "bits",   [HLQ_TERM_LATTICE] = "lattice",
+        [HLQ_TERM_SEED] = "seed",   [HLQ_TERM_MIN_BYTES] = "min_bytes",
     };
     const char *name = NULL;
     if (term == HLQ_TERM_ALGORITHM) name = hlq_algorithm_name((hlq_algorithm)value);
@@ -51,51 +54,61 @@ static void describe(hlq_term term, uint64_t value, char *text, size_t bytes)
     }
 }
 
-/* Compares rank p with rank 0, so that all ranks find the same difference first. */
-static hlq_status compare(hlq_comm *comm, int p)
+void hlq_terms_seal(hlq_terms *terms)
 {
-    const hlq_terms *first = &comm->terms[0], *other = &comm->terms[p];
+    terms->checksum = hlq_checksum(terms, offsetof(hlq_terms, checksum), 0);
+}
+
+hlq_status hlq_terms_check(const hlq_terms *terms)
+{
+    uint64_t expected = hlq_checksum(terms, offsetof(hlq_terms, checksum), 0);
+    return terms->checksum == expected ? HLQ_OK : HLQ_E_WIRE;
+}
+
+__attribute__((format(printf, 3, 4))) static hlq_status say(char *error, hlq_status status,
+                                                            const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error, HLQ_ERROR_BYTES, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+/* Compares rank p with rank 0, so that all ranks find the same difference first. */
+static hlq_status compare(const hlq_terms *first, const hlq_terms *other, int p, char *error)
+{
     if (other->wire_version != first->wire_version) {
-        return hlq_fail(comm, HLQ_E_MISMATCH,
-                        "rank %d speaks version %u of the wire format, rank 0 version %u", p,
-                        other->wire_version, first->wire_version);
+        return say(error, HLQ_E_MISMATCH,
+                   "rank %d speaks version %u of the wire format, rank 0 version %u", p,
+                   other->wire_version, first->wire_version);
     }
     for (int t = 0; t < HLQ_TERMS; t++) {
         if (other->value[t] == first->value[t]) continue;
         char here[64], there[64];
         describe((hlq_term)t, first->value[t], here, sizeof here);
         describe((hlq_term)t, other->value[t], there, sizeof there);
-        return hlq_fail(comm, HLQ_E_MISMATCH, "rank 0 called with %s, rank %d with %s", here, p,
-                        there);
+        return say(error, HLQ_E_MISMATCH, "rank 0 called with %s, rank %d with %s", here, p, there);
     }
     return HLQ_OK;
 }
 
-hlq_status hlq_agree(hlq_comm *comm, const hlq_terms *mine, const size_t *sent)
+hlq_status hlq_terms_compare(const hlq_terms *terms, int rank, int size, char *error)
 {
-    for (int p = 0; p < comm->size; p++) {
-        comm->told[p] = *mine;
-        comm->told[p].sent_to_you = sent ? sent[p] : 0;
-        comm->out[p] = (hlq_message){&comm->told[p], sizeof *comm->told};
-        comm->in[p] = (hlq_message){&comm->terms[p], sizeof *comm->terms};
-    }
-    comm->terms[comm->rank] = comm->told[comm->rank];
-    uint64_t payload_sent = comm->stats.bytes_sent, payload_received = comm->stats.bytes_received;
-    HLQ_TRY(hlq_exchange(comm));
-    comm->stats.control_bytes += comm->stats.bytes_sent - payload_sent;
-    comm->stats.bytes_sent = payload_sent;
-    comm->stats.bytes_received = payload_received;
-
+    const hlq_terms *mine = &terms[rank];
     if (mine->status != HLQ_OK) {
-        return hlq_fail(comm, (hlq_status)mine->status, "rank %d: %s", comm->rank, mine->sentence);
+        return say(error, (hlq_status)mine->status, "rank %d: %.*s", rank,
+                   (int)sizeof mine->sentence, mine->sentence);
     }
-    for (int p = 0; p < comm->size; p++) {
-        hlq_terms *terms = &comm->terms[p];
-        terms->sentence[sizeof terms->sentence - 1] = '\0';
-        if (terms->status == HLQ_OK) continue;
-        hlq_status status = terms->status == HLQ_E_MISMATCH ? HLQ_E_MISMATCH : HLQ_E_REMOTE;
-        return hlq_fail(comm, status, "rank %d: %s", p, terms->sentence);
+    for (int p = 0; p < size; p++) {
+        const hlq_terms *other = &terms[p];
+        if (other->status == HLQ_OK) continue;
+        hlq_status status = other->status == HLQ_E_MISMATCH ? HLQ_E_MISMATCH : HLQ_E_REMOTE;
+        return say(error, status, "rank %d: %.*s", p, (int)sizeof other->sentence, other->sentence);
     }
-    for (int p = 1; p < comm->size; p++) HLQ_TRY(compare(comm, p));
+    for (int p = 1; p < size; p++) {
+        hlq_status status = compare(&terms[0], &terms[p], p, error);
+        if (status != HLQ_OK) return status;
+    }
     return HLQ_OK;
 }

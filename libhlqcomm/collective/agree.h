@@ -11,7 +11,6 @@
 /* Things that must be equal on all ranks. */
 typedef enum hlq_term {
     HLQ_TERM_FUNCTION, /* HLQ_FUNCTION_CREATE, HLQ_FUNCTION_OF() */
-    HLQ_TERM_CALL,     /* number of the collective on its communicator */
     HLQ_TERM_COUNT,
     HLQ_TERM_DTYPE,
     HLQ_TERM_OP,
@@ -33,16 +32,20 @@ typedef struct hlq_terms {
     uint64_t value[HLQ_TERMS];
     uint64_t sent_to_you; /* elements; need not be equal: each rank is told its own */
     char sentence[104];
+    uint64_t checksum; /* of all before it */
 } hlq_terms;
 
 uint64_t hlq_term_from_double(double x);
 
+/* Ready to be sent, and as it came: HLQ_E_WIRE if it was damaged on the way. */
+void hlq_terms_seal(hlq_terms *terms);
+hlq_status hlq_terms_check(const hlq_terms *terms);
+
 /*
- * Exchanges mine with all ranks; those of rank p are then in comm->terms[p]. sent: elements that
- * each rank is told it will be sent, or NULL. Returns HLQ_OK if all can take part and agree.
+ * Whether all ranks can take part and agree: terms has `size` entries, the own rank's with them.
  * Otherwise the own status, or HLQ_E_REMOTE if others cannot, or HLQ_E_MISMATCH, which is nobody's
- * alone; the sentence is the communicator's last error.
+ * alone, with the sentence in error (HLQ_ERROR_BYTES).
  */
-hlq_status hlq_agree(hlq_comm *comm, const hlq_terms *mine, const size_t *sent);
+hlq_status hlq_terms_compare(const hlq_terms *terms, int rank, int size, char *error);
 
 #endif

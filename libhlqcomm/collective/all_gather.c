@@ -8,34 +8,35 @@
  * One quantization. Bytes per rank: one segment n-1 times, (n-1) × count × bits / 8.
  */
 #include "legs.h"
+#include "request.h"
 
-static size_t workspace_bytes(const hlq_request *r) { return hlq_legs_bytes(r, 0); }
+static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, 0); }
 
-static hlq_status send_own(hlq_request *r)
+static hlq_status send_own(hlq_walk *w)
 {
-    hlq_legs legs = hlq_legs_of(r, 0);
-    hlq_send_own(r, &legs);
+    hlq_legs legs = hlq_legs_of(w, 0);
+    hlq_send_own(w, &legs);
     return HLQ_OK;
 }
 
-static hlq_status decode_all(hlq_request *r)
+static hlq_status decode_all(hlq_walk *w)
 {
-    hlq_stats *stats = &r->comm->stats;
-    hlq_legs legs = hlq_legs_of(r, 0);
-    for (int p = 0; p < r->comm->size; p++) HLQ_TRY(hlq_decode_part(r, &legs, p));
-    stats->overloads = r->sent.overloads;
-    stats->largest_scale = r->sent.largest_scale;
-    hlq_stats_estimate(r->comm, r->received.error, r->received.energy);
+    hlq_stats *stats = w->stats;
+    hlq_legs legs = hlq_legs_of(w, 0);
+    for (int p = 0; p < w->size; p++) HLQ_TRY(hlq_decode_part(w, &legs, p));
+    stats->overloads = w->sent.overloads;
+    stats->largest_scale = w->sent.largest_scale;
+    hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
     return HLQ_OK;
 }
 
-const hlq_algorithm_entry hlq_coded_all_gather = {
-    hlq_bytes_of_own, workspace_bytes, {send_own, decode_all, NULL}};
+static hlq_step *const steps[] = {send_own, decode_all, NULL};
+const hlq_algorithm_entry hlq_coded_all_gather = {hlq_bytes_of_own, workspace_bytes, steps};
 
-hlq_status hlq_all_gather(hlq_comm *comm, const void *send, void *recv, size_t count,
-                          hlq_dtype dtype, const hlq_call *call, hlq_stream stream)
+static hlq_walk all_gather(hlq_comm *comm, const void *send, void *recv, size_t count,
+                           hlq_dtype dtype)
 {
-    hlq_request request = {
+    return (hlq_walk){
         .comm = comm,
         .operation = HLQ_ALL_GATHER,
         .send = send,
@@ -44,5 +45,19 @@ hlq_status hlq_all_gather(hlq_comm *comm, const void *send, void *recv, size_t c
         .dtype = dtype,
         .op = HLQ_SUM,
     };
-    return hlq_request_run(&request, call, stream);
+}
+
+hlq_status hlq_all_gather(hlq_comm *comm, const void *send, void *recv, size_t count,
+                          hlq_dtype dtype, const hlq_call *call, hlq_stream stream)
+{
+    hlq_walk asked = all_gather(comm, send, recv, count, dtype);
+    return hlq_request_run(&asked, call, stream);
+}
+
+hlq_status hlq_all_gather_start(hlq_comm *comm, const void *send, void *recv, size_t count,
+                                hlq_dtype dtype, const hlq_call *call, hlq_stream stream,
+                                hlq_request **request)
+{
+    hlq_walk asked = all_gather(comm, send, recv, count, dtype);
+    return hlq_request_start(&asked, call, stream, request);
 }

@@ -6,10 +6,10 @@
  */
 #include "request.h"
 
-hlq_status hlq_all_reduce(hlq_comm *comm, const void *send, void *recv, size_t count,
-                          hlq_dtype dtype, hlq_op op, const hlq_call *call, hlq_stream stream)
+static hlq_walk all_reduce(hlq_comm *comm, const void *send, void *recv, size_t count,
+                           hlq_dtype dtype, hlq_op op)
 {
-    hlq_request request = {
+    return (hlq_walk){
         .comm = comm,
         .operation = HLQ_ALL_REDUCE,
         .send = send,
@@ -18,5 +18,19 @@ hlq_status hlq_all_reduce(hlq_comm *comm, const void *send, void *recv, size_t c
         .dtype = dtype,
         .op = op,
     };
-    return hlq_request_run(&request, call, stream);
+}
+
+hlq_status hlq_all_reduce(hlq_comm *comm, const void *send, void *recv, size_t count,
+                          hlq_dtype dtype, hlq_op op, const hlq_call *call, hlq_stream stream)
+{
+    hlq_walk asked = all_reduce(comm, send, recv, count, dtype, op);
+    return hlq_request_run(&asked, call, stream);
+}
+
+hlq_status hlq_all_reduce_start(hlq_comm *comm, const void *send, void *recv, size_t count,
+                                hlq_dtype dtype, hlq_op op, const hlq_call *call, hlq_stream stream,
+                                hlq_request **request)
+{
+    hlq_walk asked = all_reduce(comm, send, recv, count, dtype, op);
+    return hlq_request_start(&asked, call, stream, request);
 }

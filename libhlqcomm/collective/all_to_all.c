@@ -9,39 +9,40 @@
  * One quantization. Bytes per rank: n-1 segments, (n-1) × count × bits / 8.
  */
 #include "legs.h"
+#include "request.h"
 
 #include <string.h>
 
-static size_t workspace_bytes(const hlq_request *r) { return hlq_legs_bytes(r, 0); }
+static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, 0); }
 
-static hlq_status send_parts(hlq_request *r)
+static hlq_status send_parts(hlq_walk *w)
 {
-    hlq_legs legs = hlq_legs_of(r, 0);
-    hlq_send_parts(r, &legs);
+    hlq_legs legs = hlq_legs_of(w, 0);
+    hlq_send_parts(w, &legs);
     return HLQ_OK;
 }
 
-static hlq_status decode_parts(hlq_request *r)
+static hlq_status decode_parts(hlq_walk *w)
 {
-    hlq_stats *stats = &r->comm->stats;
-    hlq_legs legs = hlq_legs_of(r, 0);
-    hlq_copy_own_part(r);
-    for (int p = 0; p < r->comm->size; p++) {
-        if (p != r->comm->rank) HLQ_TRY(hlq_decode_part(r, &legs, p));
+    hlq_stats *stats = w->stats;
+    hlq_legs legs = hlq_legs_of(w, 0);
+    hlq_copy_own_part(w);
+    for (int p = 0; p < w->size; p++) {
+        if (p != w->rank) HLQ_TRY(hlq_decode_part(w, &legs, p));
     }
-    stats->overloads = r->sent.overloads;
-    stats->largest_scale = r->sent.largest_scale;
-    hlq_stats_estimate(r->comm, r->received.error, r->received.energy);
+    stats->overloads = w->sent.overloads;
+    stats->largest_scale = w->sent.largest_scale;
+    hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
     return HLQ_OK;
 }
 
-const hlq_algorithm_entry hlq_coded_all_to_all = {
-    hlq_bytes_of_parts, workspace_bytes, {send_parts, decode_parts, NULL}};
+static hlq_step *const steps[] = {send_parts, decode_parts, NULL};
+const hlq_algorithm_entry hlq_coded_all_to_all = {hlq_bytes_of_parts, workspace_bytes, steps};
 
-hlq_status hlq_all_to_all(hlq_comm *comm, const void *send, void *recv, size_t count,
-                          hlq_dtype dtype, const hlq_call *call, hlq_stream stream)
+static hlq_walk all_to_all(hlq_comm *comm, const void *send, void *recv, size_t count,
+                           hlq_dtype dtype)
 {
-    hlq_request request = {
+    return (hlq_walk){
         .comm = comm,
         .operation = HLQ_ALL_TO_ALL,
         .send = send,
@@ -50,23 +51,51 @@ hlq_status hlq_all_to_all(hlq_comm *comm, const void *send, void *recv, size_t c
         .dtype = dtype,
         .op = HLQ_SUM,
     };
-    return hlq_request_run(&request, call, stream);
+}
+
+hlq_status hlq_all_to_all(hlq_comm *comm, const void *send, void *recv, size_t count,
+                          hlq_dtype dtype, const hlq_call *call, hlq_stream stream)
+{
+    hlq_walk asked = all_to_all(comm, send, recv, count, dtype);
+    return hlq_request_run(&asked, call, stream);
+}
+
+hlq_status hlq_all_to_all_start(hlq_comm *comm, const void *send, void *recv, size_t count,
+                                hlq_dtype dtype, const hlq_call *call, hlq_stream stream,
+                                hlq_request **request)
+{
+    hlq_walk asked = all_to_all(comm, send, recv, count, dtype);
+    return hlq_request_start(&asked, call, stream, request);
+}
+
+static hlq_walk all_to_all_v(hlq_comm *comm, const void *send, const size_t *send_counts,
+                             void *recv, const size_t *recv_counts, hlq_dtype dtype)
+{
+    return (hlq_walk){
+        .comm = comm,
+        .operation = HLQ_ALL_TO_ALL,
+        .send = send,
+        .has_counts = 1,
+        .send_counts = send_counts,
+        .recv = recv,
+        .recv_counts = recv_counts,
+        .dtype = dtype,
+        .op = HLQ_SUM,
+    };
 }
 
 hlq_status hlq_all_to_all_v(hlq_comm *comm, const void *send, const size_t *send_counts, void *recv,
                             const size_t *recv_counts, hlq_dtype dtype, const hlq_call *call,
                             hlq_stream stream)
 {
-    hlq_request request = {
-        .comm = comm,
-        .operation = HLQ_ALL_TO_ALL,
-        .send = send,
-        .recv = recv,
-        .has_counts = 1,
-        .send_counts = send_counts,
-        .recv_counts = recv_counts,
-        .dtype = dtype,
-        .op = HLQ_SUM,
-    };
-    return hlq_request_run(&request, call, stream);
+    hlq_walk asked = all_to_all_v(comm, send, send_counts, recv, recv_counts, dtype);
+    return hlq_request_run(&asked, call, stream);
+}
+
+hlq_status hlq_all_to_all_v_start(hlq_comm *comm, const void *send, const size_t *send_counts,
+                                  void *recv, const size_t *recv_counts, hlq_dtype dtype,
+                                  const hlq_call *call, hlq_stream stream, hlq_request **request)
+{
+    hlq_walk asked = all_to_all_v(comm, send, send_counts, recv, recv_counts, dtype);
+    return hlq_request_start(&asked, call, stream, request);
 }

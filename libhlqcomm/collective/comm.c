@@ -2,7 +2,7 @@
  * Life of a communicator: creation, which all ranks agree on, and destruction.
  */
 #include "comm.h"
-#include "agree.h"
+#include "request.h"
 
 #include <transport/transport_internal.h>
 
@@ -66,24 +66,19 @@ static hlq_terms creation_terms(const hlq_options *o, const char *fault)
 
 static hlq_status allocate(const hlq_transport *transport, hlq_comm **comm)
 {
-    size_t n = (size_t)transport->size;
     hlq_comm *c = calloc(1, sizeof *c);
     if (!c) return HLQ_E_NOMEM;
     c->transport = *transport;
     c->rank = transport->rank;
     c->size = transport->size;
-    c->out = calloc(n, sizeof *c->out);
-    c->in = calloc(n, sizeof *c->in);
-    c->terms = calloc(n, sizeof *c->terms);
-    c->told = calloc(n, sizeof *c->told);
     *comm = c;
-    return c->out && c->in && c->terms && c->told ? HLQ_OK : HLQ_E_NOMEM;
+    return hlq_request_prepare(c);
 }
 
 static int transport_is_complete(const hlq_transport *t)
 {
-    return t->struct_bytes == sizeof *t && t->start && t->wait && t->size >= 1 && t->rank >= 0 &&
-           t->rank < t->size;
+    return t->struct_bytes == sizeof *t && t->start && t->test && t->cancel && t->size >= 1 &&
+           t->rank >= 0 && t->rank < t->size;
 }
 
 hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_options *options,
@@ -110,7 +105,7 @@ hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_o
     c->options = options && !fault ? *options : defaults;
     hlq_terms terms = creation_terms(&c->options, fault);
     c->kernels = hlq_kernels_get();
-    status = hlq_agree(c, &terms, NULL);
+    status = hlq_request_compare(c, &terms);
     if (status != HLQ_OK) {
         hlq_create_failed(status, c->error);
         hlq_comm_destroy(c);
@@ -135,11 +130,7 @@ hlq_status hlq_comm_create_threads(hlq_thread_group *group, int rank, const hlq_
 void hlq_comm_destroy(hlq_comm *comm)
 {
     if (!comm) return;
+    hlq_requests_free(comm);
     if (comm->transport.destroy) comm->transport.destroy(comm->transport.self);
-    hlq_arena_free(&comm->arena);
-    free(comm->out);
-    free(comm->in);
-    free(comm->terms);
-    free(comm->told);
     free(comm);
 }

@@ -7,53 +7,53 @@
 
 #include <string.h>
 
-hlq_frame hlq_part_frame(const hlq_request *r, const hlq_part *part)
+hlq_frame hlq_part_frame(const hlq_walk *w, const hlq_part *part)
 {
     size_t blocks = part->place.blocks;
     size_t bytes =
-        hlq_segment_bytes(HLQ_FORM_RAMP, blocks, hlq_part_budget(r, part), hlq_least_bits(r, part));
+        hlq_segment_bytes(HLQ_FORM_RAMP, blocks, hlq_part_budget(w, part), hlq_least_bits(w, part));
     return (hlq_frame){
         .form = HLQ_FORM_RAMP,
-        .lattice = r->comm->options.lattice,
-        .dtype = r->dtype,
+        .lattice = w->comm->options.lattice,
+        .dtype = w->dtype,
         .place = part->place,
-        .call = r->comm->call,
+        .call = w->call,
         .bytes = blocks ? bytes : 0,
     };
 }
 
-hlq_part hlq_part_arriving(const hlq_request *r, int p)
+hlq_part hlq_part_arriving(const hlq_walk *w, int p)
 {
-    int is_sum = r->operation == HLQ_ALL_REDUCE || r->operation == HLQ_REDUCE_SCATTER;
-    return is_sum ? hlq_part_to(r, r->comm->rank) : hlq_part_from(r, p);
+    int is_sum = w->operation == HLQ_ALL_REDUCE || w->operation == HLQ_REDUCE_SCATTER;
+    return is_sum ? hlq_part_to(w, w->rank) : hlq_part_from(w, p);
 }
 
-static size_t part_bytes(const hlq_request *r, hlq_part part)
+static size_t part_bytes(const hlq_walk *w, hlq_part part)
 {
-    return hlq_part_frame(r, &part).bytes;
+    return hlq_part_frame(w, &part).bytes;
 }
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 /* Whether a message for rank p is coded: its part, or the own part for all. */
-static int is_coded(const hlq_request *r, int p)
+static int is_coded(const hlq_walk *w, int p)
 {
-    int is_sum = r->operation == HLQ_ALL_REDUCE;
-    int goes_to_all = r->operation == HLQ_ALL_GATHER || (is_sum && r->algorithm == HLQ_ALG_ONESHOT);
-    if (p == r->comm->rank) return goes_to_all || is_sum;
+    int is_sum = w->operation == HLQ_ALL_REDUCE;
+    int goes_to_all = w->operation == HLQ_ALL_GATHER || (is_sum && w->algorithm == HLQ_ALG_ONESHOT);
+    if (p == w->rank) return goes_to_all || is_sum;
     return !goes_to_all;
 }
 
 /* Space for what is sent to and comes from rank p, in any exchange. */
-static void lay_out_rank(const hlq_request *r, hlq_arena *arena, hlq_legs *legs, int p)
+static void lay_out_rank(const hlq_walk *w, hlq_arena *arena, hlq_legs *legs, int p)
 {
-    hlq_part to = hlq_part_to(r, p), arriving = hlq_part_arriving(r, p);
-    hlq_part from = hlq_part_from(r, p);
-    int is_own = p == r->comm->rank;
+    hlq_part to = hlq_part_to(w, p), arriving = hlq_part_arriving(w, p);
+    hlq_part from = hlq_part_from(w, p);
+    int is_own = p == w->rank;
     size_t blocks = larger(to.place.blocks, larger(arriving.place.blocks, from.place.blocks));
-    uint8_t *out = hlq_arena_take(arena, is_coded(r, p) ? part_bytes(r, to) : 0);
+    uint8_t *out = hlq_arena_take(arena, is_coded(w, p) ? part_bytes(w, to) : 0);
     uint8_t *in =
-        hlq_arena_take(arena, is_own ? 0 : larger(part_bytes(r, arriving), part_bytes(r, from)));
+        hlq_arena_take(arena, is_own ? 0 : larger(part_bytes(w, arriving), part_bytes(w, from)));
     uint8_t *bits = hlq_arena_take(arena, blocks);
     if (!arena->base) return;
     legs->out[p] = out;
@@ -61,13 +61,13 @@ static void lay_out_rank(const hlq_request *r, hlq_arena *arena, hlq_legs *legs,
     legs->bits[p] = bits;
 }
 
-static hlq_legs lay_out(const hlq_request *r, hlq_arena *arena, size_t acc_blocks)
+static hlq_legs lay_out(const hlq_walk *w, hlq_arena *arena, size_t acc_blocks)
 {
-    int n = r->comm->size;
+    int n = w->size;
     size_t blocks = 0;
     for (int p = 0; p < n; p++) {
         blocks = larger(blocks,
-                        larger(hlq_part_to(r, p).place.blocks, hlq_part_from(r, p).place.blocks));
+                        larger(hlq_part_to(w, p).place.blocks, hlq_part_from(w, p).place.blocks));
     }
     hlq_legs legs = {
         .out = hlq_arena_take(arena, (size_t)n * sizeof *legs.out),
@@ -77,99 +77,97 @@ static hlq_legs lay_out(const hlq_request *r, hlq_arena *arena, size_t acc_block
         .exponent = hlq_arena_take(arena, blocks * sizeof *legs.exponent),
         .acc = hlq_arena_take(arena, acc_blocks * HLQ_BLOCK_ELEMS * sizeof *legs.acc),
     };
-    for (int p = 0; p < n; p++) lay_out_rank(r, arena, &legs, p);
+    for (int p = 0; p < n; p++) lay_out_rank(w, arena, &legs, p);
     return legs;
 }
 
-hlq_legs hlq_legs_of(const hlq_request *r, size_t acc_blocks)
+hlq_legs hlq_legs_of(const hlq_walk *w, size_t acc_blocks)
 {
-    hlq_arena arena = r->comm->arena;
-    return lay_out(r, &arena, acc_blocks);
+    hlq_arena arena = w->arena;
+    return lay_out(w, &arena, acc_blocks);
 }
 
-size_t hlq_legs_bytes(const hlq_request *r, size_t acc_blocks)
+size_t hlq_legs_bytes(const hlq_walk *w, size_t acc_blocks)
 {
     hlq_arena counting = {NULL, 0, 0};
-    lay_out(r, &counting, acc_blocks);
+    lay_out(w, &counting, acc_blocks);
     return counting.used;
 }
 
-uint64_t hlq_bytes_of_parts(const hlq_request *r)
+uint64_t hlq_bytes_of_parts(const hlq_walk *w)
 {
     uint64_t bytes = 0;
-    for (int p = 0; p < r->comm->size; p++) {
-        if (p != r->comm->rank) bytes += part_bytes(r, hlq_part_to(r, p));
+    for (int p = 0; p < w->size; p++) {
+        if (p != w->rank) bytes += part_bytes(w, hlq_part_to(w, p));
     }
     return bytes;
 }
 
-uint64_t hlq_bytes_of_own(const hlq_request *r)
+uint64_t hlq_bytes_of_own(const hlq_walk *w)
 {
-    return (uint64_t)(r->comm->size - 1) * part_bytes(r, hlq_part_to(r, r->comm->rank));
+    return (uint64_t)(w->size - 1) * part_bytes(w, hlq_part_to(w, w->rank));
 }
 
-static void encode_part(hlq_request *r, hlq_legs *legs, const hlq_part *part, int p)
+static void encode_part(hlq_walk *w, hlq_legs *legs, const hlq_part *part, int p)
 {
-    hlq_frame frame = hlq_part_frame(r, part);
-    hlq_source source = hlq_source_of(r, part);
+    hlq_frame frame = hlq_part_frame(w, part);
+    hlq_source source = hlq_source_of(w, part);
     hlq_scratch scratch = {legs->exponent, legs->bits[p]};
     if (!frame.bytes) return;
     double begin = hlq_now();
-    hlq_segment_encode(r->comm->kernels, &frame, &source, scratch, legs->out[p], &r->sent);
-    r->comm->stats.seconds_encode += hlq_now() - begin;
+    hlq_segment_encode(w->comm->kernels, &frame, &source, scratch, legs->out[p], &w->sent);
+    w->stats->seconds_encode += hlq_now() - begin;
 }
 
-void hlq_send_parts(hlq_request *r, hlq_legs *legs)
+void hlq_send_parts(hlq_walk *w, hlq_legs *legs)
 {
-    hlq_comm *comm = r->comm;
-    for (int p = 0; p < comm->size; p++) {
-        if (p == comm->rank) continue;
-        hlq_part to = hlq_part_to(r, p);
-        encode_part(r, legs, &to, p);
-        comm->out[p] = (hlq_message){legs->out[p], part_bytes(r, to)};
-        comm->in[p] = (hlq_message){legs->in[p], part_bytes(r, hlq_part_arriving(r, p))};
+    for (int p = 0; p < w->size; p++) {
+        if (p == w->rank) continue;
+        hlq_part to = hlq_part_to(w, p);
+        encode_part(w, legs, &to, p);
+        w->out[p] = (hlq_message){legs->out[p], part_bytes(w, to)};
+        w->in[p] = (hlq_message){legs->in[p], part_bytes(w, hlq_part_arriving(w, p))};
     }
 }
 
-void hlq_send_own(hlq_request *r, hlq_legs *legs)
+void hlq_send_own(hlq_walk *w, hlq_legs *legs)
 {
-    hlq_part own = hlq_part_to(r, r->comm->rank);
-    encode_part(r, legs, &own, r->comm->rank);
-    hlq_share_own(r, legs);
+    hlq_part own = hlq_part_to(w, w->rank);
+    encode_part(w, legs, &own, w->rank);
+    hlq_share_own(w, legs);
 }
 
-void hlq_share_own(const hlq_request *r, hlq_legs *legs)
+void hlq_share_own(const hlq_walk *w, hlq_legs *legs)
 {
-    hlq_comm *comm = r->comm;
-    hlq_send_to_all(comm, legs->out[comm->rank], part_bytes(r, hlq_part_from(r, comm->rank)));
-    for (int p = 0; p < comm->size; p++) {
-        comm->in[p] = (hlq_message){legs->in[p], part_bytes(r, hlq_part_from(r, p))};
+    hlq_send_to_all(w, legs->out[w->rank], part_bytes(w, hlq_part_from(w, w->rank)));
+    for (int p = 0; p < w->size; p++) {
+        w->in[p] = (hlq_message){legs->in[p], part_bytes(w, hlq_part_from(w, p))};
     }
 }
 
 /* Opens rank p's code of a part, in the communicator's words if that fails. */
-static hlq_status open_part(const hlq_request *r, hlq_legs *legs, const hlq_part *part, int p)
+static hlq_status open_part(const hlq_walk *w, hlq_legs *legs, const hlq_part *part, int p)
 {
     char what[HLQ_ERROR_BYTES];
-    hlq_frame frame = hlq_part_frame(r, part);
-    uint8_t *segment = p == r->comm->rank ? legs->out[p] : legs->in[p];
+    hlq_frame frame = hlq_part_frame(w, part);
+    uint8_t *segment = p == w->rank ? legs->out[p] : legs->in[p];
     hlq_status status = hlq_segment_read(&frame, segment, legs->bits[p], &legs->run[p], what);
     if (status == HLQ_OK) return HLQ_OK;
-    return hlq_fail(r->comm, status, "from rank %d: %.200s", p, what);
+    return hlq_fail(w, status, "from rank %d: %.200s", p, what);
 }
 
-hlq_status hlq_open_terms(hlq_request *r, hlq_legs *legs, const hlq_part *part,
-                          const hlq_source *own, int *unit)
+hlq_status hlq_open_terms(hlq_walk *w, hlq_legs *legs, const hlq_part *part, const hlq_source *own,
+                          int *unit)
 {
-    int limit = r->dtype == HLQ_FLOAT64 ? HLQ_UNIT_LIMIT_FLOAT64 : HLQ_UNIT_LIMIT;
+    int limit = w->dtype == HLQ_FLOAT64 ? HLQ_UNIT_LIMIT_FLOAT64 : HLQ_UNIT_LIMIT;
     *unit = -limit;
-    for (int p = 0; p < r->comm->size; p++) {
+    for (int p = 0; p < w->size; p++) {
         int base;
-        if (own && p == r->comm->rank) {
-            r->comm->kernels->exponents(&part->place, own, legs->exponent);
-            base = hlq_base_of_exponents(r->dtype, legs->exponent, part->place.blocks);
+        if (own && p == w->rank) {
+            w->comm->kernels->exponents(&part->place, own, legs->exponent);
+            base = hlq_base_of_exponents(w->dtype, legs->exponent, part->place.blocks);
         } else {
-            HLQ_TRY(open_part(r, legs, part, p));
+            HLQ_TRY(open_part(w, legs, part, p));
             base = legs->run[p].base;
         }
         if (base > *unit) *unit = base;
@@ -178,21 +176,21 @@ hlq_status hlq_open_terms(hlq_request *r, hlq_legs *legs, const hlq_part *part,
     return HLQ_OK;
 }
 
-void hlq_count_terms(hlq_request *r, const hlq_legs *legs, const hlq_part *exact)
+void hlq_count_terms(hlq_walk *w, const hlq_legs *legs, const hlq_part *exact)
 {
-    if (exact) r->received.energy += hlq_energy_of_exponents(legs->exponent, exact->place.blocks);
-    for (int p = 0; p < r->comm->size; p++) {
-        if (!exact || p != r->comm->rank) hlq_code_stats_add(&r->received, &legs->run[p]);
+    if (exact) w->received.energy += hlq_energy_of_exponents(legs->exponent, exact->place.blocks);
+    for (int p = 0; p < w->size; p++) {
+        if (!exact || p != w->rank) hlq_code_stats_add(&w->received, &legs->run[p]);
     }
 }
 
-void hlq_add_terms(const hlq_request *r, hlq_legs *legs, const hlq_place *now,
-                   const hlq_source *own, int unit, float *acc)
+void hlq_add_terms(const hlq_walk *w, hlq_legs *legs, const hlq_place *now, const hlq_source *own,
+                   int unit, float *acc)
 {
-    const hlq_kernels *kernels = r->comm->kernels;
+    const hlq_kernels *kernels = w->comm->kernels;
     memset(acc, 0, now->blocks * HLQ_BLOCK_ELEMS * sizeof *acc);
-    for (int p = 0; p < r->comm->size; p++) {
-        if (own && p == r->comm->rank) {
+    for (int p = 0; p < w->size; p++) {
+        if (own && p == w->rank) {
             kernels->rotate_add(now, own, unit, acc);
         } else {
             hlq_run term = hlq_run_take(&legs->run[p], now->blocks);
@@ -201,38 +199,37 @@ void hlq_add_terms(const hlq_request *r, hlq_legs *legs, const hlq_place *now,
     }
 }
 
-void hlq_sum_to_recv(const hlq_request *r, hlq_legs *legs, const hlq_part *part,
-                     const hlq_source *own, int unit)
+void hlq_sum_to_recv(const hlq_walk *w, hlq_legs *legs, const hlq_part *part, const hlq_source *own,
+                     int unit)
 {
     hlq_place rest = part->place;
     while (rest.blocks) {
         hlq_place now = hlq_place_take(&rest, HLQ_SUM_BLOCKS);
-        hlq_add_terms(r, legs, &now, own, unit, legs->acc);
-        r->comm->stats.nonfinite_blocks += r->comm->kernels->unrotate(
-            &now, legs->acc, unit, hlq_output_factor(r), r->dtype, r->recv, part->elems);
+        hlq_add_terms(w, legs, &now, own, unit, legs->acc);
+        w->stats->nonfinite_blocks += w->comm->kernels->unrotate(
+            &now, legs->acc, unit, hlq_output_factor(w), w->dtype, w->recv, part->elems);
     }
 }
 
-void hlq_copy_own_part(const hlq_request *r)
+void hlq_copy_own_part(const hlq_walk *w)
 {
-    hlq_part to = hlq_part_to(r, r->comm->rank), from = hlq_part_from(r, r->comm->rank);
-    const void *source = hlq_source_of(r, &to).data;
-    void *output = hlq_output_of(r, &from);
-    if (output != source) memcpy(output, source, to.elems * hlq_dtype_bytes(r->dtype));
+    hlq_part to = hlq_part_to(w, w->rank), from = hlq_part_from(w, w->rank);
+    const void *source = hlq_source_of(w, &to).data;
+    void *output = hlq_output_of(w, &from);
+    if (output != source) memcpy(output, source, to.elems * hlq_dtype_bytes(w->dtype));
 }
 
-hlq_status hlq_decode_part(hlq_request *r, hlq_legs *legs, int p)
+hlq_status hlq_decode_part(hlq_walk *w, hlq_legs *legs, int p)
 {
-    hlq_comm *comm = r->comm;
-    hlq_part from = hlq_part_from(r, p);
+    hlq_part from = hlq_part_from(w, p);
     if (!from.place.blocks) return HLQ_OK;
     double begin = hlq_now();
-    HLQ_TRY(open_part(r, legs, &from, p));
+    HLQ_TRY(open_part(w, legs, &from, p));
     const hlq_run *run = &legs->run[p];
-    comm->kernels->decode(run, hlq_output_factor(r), r->dtype, hlq_output_of(r, &from), from.elems,
-                          NULL);
-    hlq_code_stats_add(&r->received, run);
-    comm->stats.nonfinite_blocks += hlq_run_nonfinite(run);
-    comm->stats.seconds_decode += hlq_now() - begin;
+    w->comm->kernels->decode(run, hlq_output_factor(w), w->dtype, hlq_output_of(w, &from),
+                             from.elems, NULL);
+    hlq_code_stats_add(&w->received, run);
+    w->stats->nonfinite_blocks += hlq_run_nonfinite(run);
+    w->stats->seconds_decode += hlq_now() - begin;
     return HLQ_OK;
 }

@@ -51,26 +51,28 @@ static int most_extra(int n)
 }
 
 /* Bytes for check words and first planes of a part. */
-static size_t part_budget(const hlq_request *r, const hlq_part *part)
+static size_t part_budget(const hlq_walk *w, const hlq_part *part)
 {
     size_t blocks = part->place.blocks;
-    double spent = (double)hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks) +
+    /* A reduce-scatter has both of the exponents' exchanges in its one leg. */
+    int exponents = w->operation == HLQ_ALL_REDUCE ? 1 : 2;
+    double spent = exponents * (double)hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks) +
                    (double)hlq_segment_overhead(HLQ_FORM_MODULAR, blocks) +
                    (double)hlq_segment_overhead(HLQ_FORM_FAILED, blocks) +
                    (double)(blocks * HLQ_PLANE_BYTES / FAILING_ONE_IN);
-    double left = hlq_part_budget(r, part) - spent;
-    size_t least_bits = (size_t)hlq_least_bits(r, part);
+    double left = hlq_part_budget(w, part) - spent;
+    size_t least_bits = (size_t)hlq_least_bits(w, part);
     size_t least = least_bits ? blocks * (4 + least_bits * HLQ_PLANE_BYTES) : 0;
     return left > (double)least ? (size_t)left : least;
 }
 
 /* Longest message of a part: exponents, or as many planes as the budget or 12 bits allow. */
-static size_t longest_message_of(const hlq_request *r, int p)
+static size_t longest_message_of(const hlq_walk *w, int p)
 {
-    hlq_part part = hlq_part_to(r, p);
+    hlq_part part = hlq_part_to(w, p);
     size_t blocks = part.place.blocks;
     size_t most = blocks * (4 + HLQ_BITS_MAX * HLQ_PLANE_BYTES);
-    size_t budget = part_budget(r, &part);
+    size_t budget = part_budget(w, &part);
     size_t planes =
         hlq_segment_overhead(HLQ_FORM_MODULAR, blocks) + (budget < most ? budget : most);
     size_t exponents = hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks);
@@ -78,64 +80,68 @@ static size_t longest_message_of(const hlq_request *r, int p)
 }
 
 /* Of any part. They differ by a block at most, and one less leaves more for planes. */
-static size_t longest_message(const hlq_request *r)
+static size_t longest_message(const hlq_walk *w)
 {
-    size_t a = longest_message_of(r, 0), b = longest_message_of(r, r->comm->size - 1);
+    size_t a = longest_message_of(w, 0), b = longest_message_of(w, w->size - 1);
     return a > b ? a : b;
 }
 
-static modq_space lay_out(const hlq_request *r, hlq_arena *arena)
+static modq_space lay_out(const hlq_walk *w, hlq_arena *arena)
 {
-    int n = r->comm->size;
-    hlq_place largest = hlq_part_to(r, 0).place;
-    size_t message = longest_message(r);
+    int n = w->size;
+    hlq_arena_take(arena, sizeof(modq_space)); /* itself, see space_of() */
+    hlq_place largest = hlq_part_to(w, 0).place;
+    size_t message = longest_message(w);
     modq_space s = {
-        .work = r->residual ? hlq_arena_take(arena, hlq_send_elems(r) * sizeof *s.work) : NULL,
+        .work = w->residual ? hlq_arena_take(arena, hlq_send_elems(w) * sizeof *s.work) : NULL,
         .exponent = hlq_arena_take(arena, largest.blocks * sizeof *s.exponent),
         .sum = hlq_arena_take(arena, message),
         .part = hlq_arena_take(arena, (size_t)n * sizeof *s.part),
         .most_extra = most_extra(n),
     };
     for (int p = 0; p < n; p++) {
-        hlq_part to = hlq_part_to(r, p);
+        hlq_part to = hlq_part_to(w, p);
         modq_part part = {
-            .source = hlq_source_of(r, &to),
-            .residual = r->residual ? r->residual + to.start : NULL,
+            .source = hlq_source_of(w, &to),
+            .residual = w->residual ? w->residual + to.start : NULL,
             .out = hlq_arena_take(arena, message),
             .in = hlq_arena_take(arena, message),
             .code = hlq_arena_take(arena, largest.blocks),
             .bits = hlq_arena_take(arena, largest.blocks),
             .failed = hlq_arena_take(arena, hlq_segment_overhead(HLQ_FORM_FAILED, largest.blocks)),
-            .frame = {.lattice = r->comm->options.lattice,
-                      .dtype = r->dtype,
+            .frame = {.lattice = w->comm->options.lattice,
+                      .dtype = w->dtype,
                       .place = to.place,
-                      .call = r->comm->call},
+                      .call = w->call},
         };
         if (arena->base) s.part[p] = part;
     }
     return s;
 }
 
-static size_t workspace_bytes(const hlq_request *r)
+static size_t workspace_bytes(const hlq_walk *w)
 {
     hlq_arena counting = {NULL, 0, 0};
-    lay_out(r, &counting);
+    lay_out(w, &counting);
     return counting.used;
 }
 
-static uint64_t wire_bytes(const hlq_request *r)
+/* The walk's own; the first step fills it in. */
+static modq_space *space_of(const hlq_walk *w) { return (modq_space *)(void *)w->arena.base; }
+
+static uint64_t wire_bytes(const hlq_walk *w)
 {
-    int n = r->comm->size;
+    int n = w->size;
     uint64_t bytes = 0;
     for (int p = 0; p < n; p++) {
-        hlq_part part = hlq_part_to(r, p);
+        hlq_part part = hlq_part_to(w, p);
         size_t blocks = part.place.blocks;
         if (!blocks) continue;
         uint64_t exponents = hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks);
-        uint64_t codes = hlq_segment_overhead(HLQ_FORM_MODULAR, blocks) + part_budget(r, &part);
+        uint64_t codes = hlq_segment_overhead(HLQ_FORM_MODULAR, blocks) + part_budget(w, &part);
         uint64_t answer = exponents + hlq_segment_overhead(HLQ_FORM_FAILED, blocks);
-        if (r->operation == HLQ_ALL_REDUCE) answer += codes;
-        bytes += p == r->comm->rank ? (uint64_t)(n - 1) * answer : exponents + codes;
+        if (w->operation == HLQ_ALL_REDUCE) answer += codes;
+        bytes += p == w->rank ? (uint64_t)(n - 1) * answer : exponents + codes;
     }
     return bytes;
 }
@@ -144,27 +150,27 @@ static uint64_t wire_bytes(const hlq_request *r)
  * The tensors as they are coded. A residual is added once, into a copy, since blocks may be coded
  * again; it is emptied and will take up what encoding leaves over.
  */
-static void prepare_sources(const hlq_request *r, modq_space *s)
+static void prepare_sources(const hlq_walk *w, modq_space *s)
 {
-    size_t elems = hlq_send_elems(r);
-    if (!r->residual) return;
-    memcpy(s->work, r->residual, elems * sizeof *s->work);
-    memset(r->residual, 0, elems * sizeof *r->residual);
-    hlq_elements_combine(HLQ_SUM, s->work, r->send, r->dtype, elems);
-    for (int p = 0; p < r->comm->size; p++) {
+    size_t elems = hlq_send_elems(w);
+    if (!w->residual) return;
+    memcpy(s->work, w->residual, elems * sizeof *s->work);
+    memset(w->residual, 0, elems * sizeof *w->residual);
+    hlq_elements_combine(HLQ_SUM, s->work, w->send, w->dtype, elems);
+    for (int p = 0; p < w->size; p++) {
         hlq_source *source = &s->part[p].source;
-        const float *data = s->work + hlq_part_to(r, p).start;
+        const float *data = s->work + hlq_part_to(w, p).start;
         *source = (hlq_source){.data = data, .dtype = HLQ_FLOAT32, .elems = source->elems};
     }
 }
 
-static void plan_parts(const hlq_request *r, modq_space *s)
+static void plan_parts(const hlq_walk *w, modq_space *s)
 {
-    for (int p = 0; p < r->comm->size; p++) {
+    for (int p = 0; p < w->size; p++) {
         modq_part *part = &s->part[p];
         hlq_place *place = &part->frame.place;
-        hlq_part to = hlq_part_to(r, p);
-        part->plan = hlq_plan_bits(part->code, place->blocks, HLQ_BITS_MAX, 4, part_budget(r, &to),
+        hlq_part to = hlq_part_to(w, p);
+        part->plan = hlq_plan_bits(part->code, place->blocks, HLQ_BITS_MAX, 4, part_budget(w, &to),
                                    part->bits);
         part->frame.form = HLQ_FORM_MODULAR;
         part->frame.spread = HLQ_MODQ_SPREAD;
@@ -175,149 +181,207 @@ static void plan_parts(const hlq_request *r, modq_space *s)
     }
 }
 
-static void encode_parts(const hlq_request *r, modq_space *s)
+static void encode_parts(const hlq_walk *w, modq_space *s)
 {
-    hlq_comm *comm = r->comm;
     double begin = hlq_now();
-    for (int p = 0; p < comm->size; p++) {
+    for (int p = 0; p < w->size; p++) {
         modq_part *part = &s->part[p];
         if (!part->frame.bytes) continue;
         hlq_run run = hlq_segment_begin(&part->frame, part->base, part->out);
         hlq_modq_complete_run(part, part->out, &run);
         hlq_source source = part->source;
         source.residual = part->residual;
-        comm->kernels->encode(&run, &source);
+        w->comm->kernels->encode(&run, &source);
+        hlq_segment_seal(&part->frame, part->out);
     }
-    comm->stats.seconds_encode += hlq_now() - begin;
+    w->stats->seconds_encode += hlq_now() - begin;
 }
 
 /* The owner adds everybody's codes of its part, and decodes the sums that pass the check. */
-static hlq_status add_own_part(const hlq_request *r, modq_space *s)
+static hlq_status add_own_part(const hlq_walk *w, modq_space *s)
 {
-    hlq_comm *comm = r->comm;
-    modq_part *own = &s->part[comm->rank];
+    modq_part *own = &s->part[w->rank];
     size_t blocks = own->frame.place.blocks;
     if (!blocks) return HLQ_OK;
     double begin = hlq_now();
     hlq_run sum, more;
     memcpy(s->sum, own->out, own->frame.bytes);
-    HLQ_TRY(hlq_modq_from(comm, comm->rank, &own->frame, s->sum, &sum));
+    HLQ_TRY(hlq_modq_from(w, w->rank, &own->frame, s->sum, &sum));
     hlq_modq_complete_run(own, s->sum, &sum);
-    for (int p = 0; p < comm->size; p++) {
-        if (p == comm->rank) continue;
-        HLQ_TRY(hlq_modq_from(comm, p, &own->frame, s->part[p].in, &more));
+    for (int p = 0; p < w->size; p++) {
+        if (p == w->rank) continue;
+        HLQ_TRY(hlq_modq_from(w, p, &own->frame, s->part[p].in, &more));
         hlq_modq_complete_run(own, s->part[p].in, &more);
-        comm->kernels->planes_add(&sum, &more);
+        w->comm->kernels->planes_add(&sum, &more);
     }
     uint8_t *failed = own->failed + HLQ_HEADER_BYTES;
     memset(failed, 0, (blocks + 7) / 8);
-    comm->kernels->decode(&sum, hlq_output_factor(r), r->dtype, r->recv, r->count, failed);
-    comm->stats.seconds_reduce += hlq_now() - begin;
+    w->comm->kernels->decode(&sum, hlq_output_factor(w), w->dtype, w->recv, w->count, failed);
+    w->stats->seconds_reduce += hlq_now() - begin;
     return HLQ_OK;
 }
 
 /* Checks have done their work and stay behind: planes move up in their place. */
-static void drop_checks(const hlq_request *r, modq_space *s)
+static void drop_checks(const hlq_walk *w, modq_space *s)
 {
-    for (int p = 0; p < r->comm->size; p++) {
+    for (int p = 0; p < w->size; p++) {
         modq_part *part = &s->part[p];
         if (!part->frame.bytes) continue;
         size_t planes = part->plan.planes * HLQ_PLANE_BYTES;
         part->frame.form = HLQ_FORM_SUMS;
         part->frame.bytes = HLQ_HEADER_BYTES + planes;
-        if (p != r->comm->rank) continue;
+        if (p != w->rank) continue;
         hlq_segment_begin(&part->frame, part->base, s->sum);
         memmove(s->sum + HLQ_HEADER_BYTES, s->sum + HLQ_HEADER_BYTES + 4 * part->plan.coded,
                 planes);
+        hlq_segment_seal(&part->frame, s->sum);
     }
 }
 
 /* Energy of the sum, from the own part: a fair sample. */
-static double result_energy(const hlq_request *r, modq_space *s)
+static double result_energy(const hlq_walk *w, modq_space *s)
 {
-    hlq_source result = {.data = r->recv, .dtype = r->dtype, .elems = r->count};
-    const hlq_place *own = &s->part[r->comm->rank].frame.place;
-    double factor = hlq_output_factor(r);
-    r->comm->kernels->exponents(own, &result, s->exponent);
+    hlq_source result = {.data = w->recv, .dtype = w->dtype, .elems = w->count};
+    const hlq_place *own = &s->part[w->rank].frame.place;
+    double factor = hlq_output_factor(w);
+    w->comm->kernels->exponents(own, &result, s->exponent);
     double energy = hlq_energy_of_exponents(s->exponent, own->blocks) / (factor * factor);
-    return own->blocks ? energy * (double)hlq_block_count(r->count) / (double)own->blocks : 0;
+    return own->blocks ? energy * (double)hlq_block_count(w->count) / (double)own->blocks : 0;
 }
 
-static hlq_status decode_others(const hlq_request *r, modq_space *s, hlq_code_stats *stats)
+static hlq_status decode_others(const hlq_walk *w, modq_space *s, hlq_code_stats *stats)
 {
-    hlq_comm *comm = r->comm;
     double begin = hlq_now();
-    for (int p = 0; p < comm->size; p++) {
+    for (int p = 0; p < w->size; p++) {
         modq_part *part = &s->part[p];
         if (!part->frame.bytes) continue;
-        uint8_t *segment = hlq_modq_gathered(r, s, p);
+        uint8_t *segment = hlq_modq_gathered(w, s, p);
         hlq_run run;
-        HLQ_TRY(hlq_modq_from(comm, p, &part->frame, segment, &run));
+        HLQ_TRY(hlq_modq_from(w, p, &part->frame, segment, &run));
         hlq_modq_complete_run(part, segment, &run);
         hlq_code_stats_add(stats, &run);
-        comm->stats.nonfinite_blocks += hlq_run_nonfinite(&run);
-        if (p != comm->rank) { /* the own part's are decoded since they were checked */
-            comm->kernels->decode(&run, hlq_output_factor(r), r->dtype, r->recv, r->count, NULL);
+        w->stats->nonfinite_blocks += hlq_run_nonfinite(&run);
+        if (p != w->rank) { /* the own part's are decoded since they were checked */
+            w->comm->kernels->decode(&run, hlq_output_factor(w), w->dtype, w->recv, w->count, NULL);
         }
-        hlq_modq_decode_extended(r, s, p, &run, stats);
+        HLQ_TRY(hlq_modq_decode_extended(w, s, p, &run, stats));
     }
-    comm->stats.seconds_decode += hlq_now() - begin;
+    w->stats->seconds_decode += hlq_now() - begin;
     return HLQ_OK;
-}
-
-/* All sums to everybody. */
-static hlq_status gather_sums(const hlq_request *r, modq_space *s, hlq_code_stats *stats)
-{
-    drop_checks(r, s);
-    HLQ_TRY(hlq_modq_gather_parts(r, s));
-    HLQ_TRY(hlq_modq_gather_extended(r, s));
-    return decode_others(r, s, stats);
 }
 
 /* A reduce-scatter ends where the own part's sums are in recv. */
-static hlq_status count_own_sums(const hlq_request *r, modq_space *s, hlq_code_stats *stats)
+static hlq_status count_own_sums(const hlq_walk *w, modq_space *s, hlq_code_stats *stats)
 {
-    hlq_comm *comm = r->comm;
-    modq_part *own = &s->part[comm->rank];
+    modq_part *own = &s->part[w->rank];
     hlq_run run;
-    HLQ_TRY(hlq_modq_from(comm, comm->rank, &own->frame, s->sum, &run));
+    HLQ_TRY(hlq_modq_from(w, w->rank, &own->frame, s->sum, &run));
     hlq_modq_complete_run(own, s->sum, &run);
     hlq_code_stats_add(stats, &run);
-    comm->stats.nonfinite_blocks = hlq_run_nonfinite(&run);
-    hlq_modq_decode_extended(r, s, comm->rank, &run, stats);
+    w->stats->nonfinite_blocks = hlq_run_nonfinite(&run);
+    return hlq_modq_decode_extended(w, s, w->rank, &run, stats);
+}
+
+static void finish(const hlq_walk *w, modq_space *s, const hlq_code_stats *result)
+{
+    w->stats->largest_scale = result->largest_scale;
+    hlq_stats_estimate(w->stats, w->size * result->error, result_energy(w, s));
+}
+
+/* Steps -------------------------------------------------------------------------------------- */
+
+enum { EXPONENTS, MERGE, CODE, ADD, FAILURES, TRY_ROUND, HEAR_ROUND, GATHERED, DECODE, END };
+
+static hlq_status exponents_step(hlq_walk *w)
+{
+    hlq_arena arena = w->arena;
+    modq_space s = lay_out(w, &arena), *kept = space_of(w);
+    *kept = s;
+    prepare_sources(w, kept);
+    return hlq_modq_send_exponents(w, kept);
+}
+
+static hlq_status merge_step(hlq_walk *w) { return hlq_modq_merge_exponents(w, space_of(w)); }
+
+static hlq_status code_step(hlq_walk *w)
+{
+    modq_space *s = space_of(w);
+    HLQ_TRY(hlq_modq_read_exponents(w, s));
+    plan_parts(w, s);
+    encode_parts(w, s);
+    hlq_modq_send_parts(w, s);
     return HLQ_OK;
 }
 
-static hlq_status run_rounds(const hlq_request *r, modq_space *s)
+static hlq_status add_step(hlq_walk *w)
 {
-    hlq_comm *comm = r->comm;
+    HLQ_TRY(add_own_part(w, space_of(w)));
+    hlq_modq_share_failures(w, space_of(w));
+    return HLQ_OK;
+}
+
+/* All sums of the own part are in recv. */
+static hlq_status sums_are_there(hlq_walk *w, modq_space *s)
+{
     hlq_code_stats result = {0};
-    prepare_sources(r, s);
-    HLQ_TRY(hlq_modq_agree(r, s));
-    plan_parts(r, s);
-    encode_parts(r, s);
-    HLQ_TRY(hlq_modq_exchange_parts(r, s));
-    HLQ_TRY(hlq_modq_extend(r, s, add_own_part(r, s)));
-    if (r->operation == HLQ_ALL_REDUCE) HLQ_TRY(gather_sums(r, s, &result));
-    else HLQ_TRY(count_own_sums(r, s, &result));
-    comm->stats.largest_scale = result.largest_scale;
-    hlq_stats_estimate(comm, comm->size * result.error, result_energy(r, s));
+    if (w->operation == HLQ_ALL_REDUCE) {
+        drop_checks(w, s);
+        hlq_modq_gather_parts(w, s);
+        w->next = GATHERED;
+        return HLQ_OK;
+    }
+    HLQ_TRY(count_own_sums(w, s, &result));
+    finish(w, s, &result);
+    w->next = END;
     return HLQ_OK;
 }
 
-/* One step: how many exchanges there are is known on the way. */
-static hlq_status run(hlq_request *r)
+static hlq_status go_on(hlq_walk *w, modq_space *s, size_t left)
 {
-    hlq_comm *comm = r->comm;
-    hlq_arena arena = comm->arena;
-    modq_space s = lay_out(r, &arena);
-    if (s.most_extra < 0 || comm->size > HLQ_MODQ_RANKS_MAX) {
-        return hlq_fail(comm, HLQ_E_UNSUPPORTED, "modq works for at most %d ranks, not %d",
-                        HLQ_MODQ_RANKS_MAX, comm->size);
-    }
-    hlq_status status = run_rounds(r, &s);
-    hlq_arena_free(&s.longs);
-    return status;
+    if (!left) return sums_are_there(w, s);
+    w->next = TRY_ROUND;
+    return hlq_modq_send_round(w, s);
 }
 
-const hlq_algorithm_entry hlq_modq = {wire_bytes, workspace_bytes, {run, NULL, NULL}};
+static hlq_status failures_step(hlq_walk *w)
+{
+    size_t left;
+    HLQ_TRY(hlq_modq_hear_failures(w, space_of(w), &left));
+    w->stats->overloads = left;
+    return go_on(w, space_of(w), left);
+}
+
+static hlq_status try_step(hlq_walk *w) { return hlq_modq_try_round(w, space_of(w)); }
+
+static hlq_status hear_step(hlq_walk *w)
+{
+    size_t left;
+    HLQ_TRY(hlq_modq_hear_round(w, space_of(w), &left));
+    return go_on(w, space_of(w), left);
+}
+
+static hlq_status decode_step(hlq_walk *w)
+{
+    hlq_code_stats result = {0};
+    HLQ_TRY(decode_others(w, space_of(w), &result));
+    finish(w, space_of(w), &result);
+    w->next = END;
+    return HLQ_OK;
+}
+
+static hlq_status gathered_step(hlq_walk *w)
+{
+    if (!w->stats->overloads) return decode_step(w);
+    hlq_modq_gather_extended(w, space_of(w));
+    return HLQ_OK;
+}
+
+static hlq_step *const steps[] = {
+    [EXPONENTS] = exponents_step, [MERGE] = merge_step,
+    [CODE] = code_step,           [ADD] = add_step,
+    [FAILURES] = failures_step,   [TRY_ROUND] = try_step,
+    [HEAR_ROUND] = hear_step,     [GATHERED] = gathered_step,
+    [DECODE] = decode_step,       [END] = NULL,
+};
+
+const hlq_algorithm_entry hlq_modq = {wire_bytes, workspace_bytes, steps};

@@ -1,11 +1,11 @@
 /*
  * The parts of modq: agreement on exponents (modq_agree.c), more planes for sums that did not fit
- * (modq_extend.c), messages (modq_messages.c). modq.c tells the story.
+ * (modq_extend.c, on the codes of modq_long.c), messages (modq_messages.c). modq.c tells the story.
  */
 #ifndef HLQ_COLLECTIVE_MODQ_H
 #define HLQ_COLLECTIVE_MODQ_H
 
-#include "request.h"
+#include "walk.h"
 
 #include <wire/plan.h>
 
@@ -45,46 +45,66 @@ typedef struct modq_part {
     modq_long more;
 } modq_part;
 
+/* All of one walk; it stays in the arena from step to step. */
 typedef struct modq_space {
     float *work;         /* send plus residual, if there is one */
     int16_t *exponent;   /* blocks of a part */
     uint8_t *sum;        /* the own part's sum, as it is sent */
     modq_part *part;     /* one per rank */
     int most_extra;      /* further planes with which any sum fits */
-    hlq_arena longs;     /* what modq_extend.c needs, if anything */
+    int round;           /* of modq_extend.c: 0, 1, … */
     uint32_t **received; /* per rank: its long codes of the own part; the own entry is their sum */
     uint32_t **checks;   /* per rank: check words of the same */
     uint32_t *trial_side, *trial_planes; /* a compact run being tried or decoded */
     uint64_t *trial_position;
-    uint8_t *trial_code, *trial_bits, *trial_failed;
+    uint8_t *trial_code, *trial_bits;
+    uint8_t *trial; /* sealed message: 1 bit per block tried, its sum did not fit */
 } modq_space;
 
-/* Opens a segment from rank p, or fails in the communicator's words. */
-hlq_status hlq_modq_from(hlq_comm *comm, int p, const hlq_frame *frame, uint8_t *segment,
+/* Opens a segment from rank p, or fails in the communicator's words. The own needs no check. */
+hlq_status hlq_modq_from(const hlq_walk *w, int p, const hlq_frame *frame, uint8_t *segment,
                          hlq_run *run);
 
-/* This rank's part[p].out to every owner p, and theirs for the own part to part[p].in. */
-hlq_status hlq_modq_exchange_parts(const hlq_request *r, modq_space *s);
-/* s->sum to everybody; rank p's is then at hlq_modq_gathered(p). */
-hlq_status hlq_modq_gather_parts(const hlq_request *r, modq_space *s);
-uint8_t *hlq_modq_gathered(const hlq_request *r, modq_space *s, int p);
+/* Next: this rank's part[p].out to every owner p, and theirs for the own part to part[p].in. */
+void hlq_modq_send_parts(const hlq_walk *w, modq_space *s);
+/* Next: s->sum to everybody; rank p's will be at hlq_modq_gathered(p). */
+void hlq_modq_gather_parts(const hlq_walk *w, modq_space *s);
+uint8_t *hlq_modq_gathered(const hlq_walk *w, modq_space *s, int p);
+
+/*
+ * Messages without a header: a checksum, then so many bytes, or nothing at all for none. Sealed
+ * when the bytes are there; returns the length of the whole. Opened, they fail like segments.
+ */
+enum { HLQ_SEAL_BYTES = 8 };
+size_t hlq_modq_sealed_bytes(size_t bytes);
+size_t hlq_modq_seal(uint8_t *message, size_t bytes);
+hlq_status hlq_modq_unseal(const hlq_walk *w, int p, const uint8_t *message, size_t bytes);
 
 /* Points a run's arrays to the part's code and bits and into segment. */
 void hlq_modq_complete_run(const modq_part *part, uint8_t *segment, hlq_run *run);
 
-/* Exponents of all parts, agreed: what size the sum is expected to have. Sets code and base. */
-hlq_status hlq_modq_agree(const hlq_request *r, modq_space *s);
+/* Exponents of all parts to their owners; theirs, agreed, to all; codes and base from these: what
+   size the sum is expected to have. */
+hlq_status hlq_modq_send_exponents(hlq_walk *w, modq_space *s);
+hlq_status hlq_modq_merge_exponents(hlq_walk *w, modq_space *s);
+hlq_status hlq_modq_read_exponents(hlq_walk *w, modq_space *s);
 
 /*
- * Tells everybody which sums of the own part failed (or, if status is not HLQ_OK, that they could
- * not be made), and sends further planes until all sums fit. The own part's sums go to recv.
+ * Sums that failed (modq_extend.c): the own part's list to everybody; then rounds, each of two
+ * exchanges: more planes to the owners, who tell which sums still fail, until none does. The own
+ * part's sums go to recv. *left: how many sums of all parts still fail.
  */
-hlq_status hlq_modq_extend(const hlq_request *r, modq_space *s, hlq_status status);
+void hlq_modq_share_failures(const hlq_walk *w, modq_space *s);
+hlq_status hlq_modq_hear_failures(hlq_walk *w, modq_space *s, size_t *left);
+hlq_status hlq_modq_send_round(hlq_walk *w, modq_space *s);
+hlq_status hlq_modq_try_round(hlq_walk *w, modq_space *s);
+hlq_status hlq_modq_hear_round(hlq_walk *w, modq_space *s, size_t *left);
 
-/* The further planes of all sums to everybody; those of part p, whose first planes are in main, are
-   decoded to recv, unless they are the own. Their scales go to stats. */
-hlq_status hlq_modq_gather_extended(const hlq_request *r, modq_space *s);
-void hlq_modq_decode_extended(const hlq_request *r, modq_space *s, int p, const hlq_run *main,
-                              hlq_code_stats *stats);
+/* Next: the further planes of all sums to everybody. */
+void hlq_modq_gather_extended(const hlq_walk *w, modq_space *s);
+/* Those of part p, whose first planes are in main, to recv, unless they are the own. Their scales
+   go to stats. */
+hlq_status hlq_modq_decode_extended(const hlq_walk *w, modq_space *s, int p, const hlq_run *main,
+                                    hlq_code_stats *stats);
 
 #endif

@@ -73,48 +73,43 @@ static void write_exponents(modq_space *s, const hlq_frame *frame, uint8_t *segm
     int base = hlq_base_of_exponents(frame->dtype, s->exponent, frame->place.blocks);
     hlq_segment_begin(frame, base, segment);
     hlq_codes_from_exponents(s->exponent, frame->place.blocks, base, segment + HLQ_HEADER_BYTES);
+    hlq_segment_seal(frame, segment);
 }
 
 /* The owner's half. s->exponent holds its own exponents of its own part. */
-static hlq_status merge_own_part(const hlq_request *r, modq_space *s)
+static hlq_status merge_own_part(hlq_walk *w, modq_space *s)
 {
-    hlq_comm *comm = r->comm;
-    const hlq_frame *own = &s->part[comm->rank].frame;
+    const hlq_frame *own = &s->part[w->rank].frame;
     if (!own->bytes) return HLQ_OK;
     hlq_run run[HLQ_MODQ_RANKS_MAX];
     int16_t exponent[HLQ_MODQ_RANKS_MAX];
-    for (int p = 0; p < comm->size; p++) {
-        if (p == comm->rank) continue;
-        hlq_status status = hlq_modq_from(comm, p, own, s->part[p].in, &run[p]);
-        if (status != HLQ_OK) {
-            hlq_segment_poison(s->sum);
-            return status;
-        }
+    for (int p = 0; p < w->size; p++) {
+        if (p != w->rank) HLQ_TRY(hlq_modq_from(w, p, own, s->part[p].in, &run[p]));
     }
     for (size_t b = 0; b < own->place.blocks; b++) {
-        for (int p = 0; p < comm->size; p++) {
-            exponent[p] = p == comm->rank ? s->exponent[b] : exponent_in(&run[p], b);
+        for (int p = 0; p < w->size; p++) {
+            exponent[p] = p == w->rank ? s->exponent[b] : exponent_in(&run[p], b);
         }
-        s->exponent[b] = expected_size(exponent, comm->size);
+        s->exponent[b] = expected_size(exponent, w->size);
     }
     write_exponents(s, own, s->sum);
     return HLQ_OK;
 }
 
 /* Codes of all parts relative to the largest base of any. */
-static hlq_status read_agreed(const hlq_request *r, modq_space *s)
+hlq_status hlq_modq_read_exponents(hlq_walk *w, modq_space *s)
 {
     int base = INT16_MIN;
     hlq_run run;
-    for (int p = 0; p < r->comm->size; p++) {
+    for (int p = 0; p < w->size; p++) {
         modq_part *part = &s->part[p];
         if (!part->frame.bytes) continue;
-        HLQ_TRY(hlq_modq_from(r->comm, p, &part->frame, hlq_modq_gathered(r, s, p), &run));
+        HLQ_TRY(hlq_modq_from(w, p, &part->frame, hlq_modq_gathered(w, s, p), &run));
         part->base = run.base;
         memcpy(part->code, run.code, run.place.blocks);
         if (run.base > base) base = run.base;
     }
-    for (int p = 0; p < r->comm->size; p++) {
+    for (int p = 0; p < w->size; p++) {
         modq_part *part = &s->part[p];
         int lower = 8 * (part->base - base);
         part->base = base;
@@ -127,24 +122,27 @@ static hlq_status read_agreed(const hlq_request *r, modq_space *s)
     return HLQ_OK;
 }
 
-hlq_status hlq_modq_agree(const hlq_request *r, modq_space *s)
+hlq_status hlq_modq_send_exponents(hlq_walk *w, modq_space *s)
 {
-    hlq_comm *comm = r->comm;
     double begin = hlq_now();
-    for (int d = 1; d <= comm->size; d++) {
-        int p = (comm->rank + d) % comm->size; /* the own part last: its exponents stay */
+    for (int d = 1; d <= w->size; d++) {
+        int p = (w->rank + d) % w->size; /* the own part last: its exponents stay */
         modq_part *part = &s->part[p];
         size_t blocks = part->frame.place.blocks;
         part->frame.form = HLQ_FORM_EXPONENTS;
         part->frame.bytes = blocks ? hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks) : 0;
         if (!blocks) continue;
-        comm->kernels->exponents(&part->frame.place, &part->source, s->exponent);
-        if (p != comm->rank) write_exponents(s, &part->frame, part->out);
+        w->comm->kernels->exponents(&part->frame.place, &part->source, s->exponent);
+        if (p != w->rank) write_exponents(s, &part->frame, part->out);
     }
-    comm->stats.seconds_encode += hlq_now() - begin;
-    HLQ_TRY(hlq_modq_exchange_parts(r, s));
-    hlq_status merged = merge_own_part(r, s);
-    HLQ_TRY(hlq_modq_gather_parts(r, s));
-    HLQ_TRY(merged);
-    return read_agreed(r, s);
+    w->stats->seconds_encode += hlq_now() - begin;
+    hlq_modq_send_parts(w, s);
+    return HLQ_OK;
+}
+
+hlq_status hlq_modq_merge_exponents(hlq_walk *w, modq_space *s)
+{
+    HLQ_TRY(merge_own_part(w, s));
+    hlq_modq_gather_parts(w, s);
+    return HLQ_OK;
 }

@@ -4,37 +4,60 @@
  */
 #include "modq.h"
 
-hlq_status hlq_modq_from(hlq_comm *comm, int p, const hlq_frame *frame, uint8_t *segment,
+#include <wire/checksum.h>
+
+#include <string.h>
+
+hlq_status hlq_modq_from(const hlq_walk *w, int p, const hlq_frame *frame, uint8_t *segment,
                          hlq_run *run)
 {
     char what[HLQ_ERROR_BYTES];
+    if (p == w->rank) {
+        *run = hlq_segment_view(frame, segment);
+        return HLQ_OK;
+    }
     hlq_status status = hlq_segment_open(frame, segment, run, what);
-    return status == HLQ_OK ? HLQ_OK : hlq_fail(comm, status, "from rank %d: %.200s", p, what);
+    return status == HLQ_OK ? HLQ_OK : hlq_fail(w, status, "from rank %d: %.200s", p, what);
 }
 
-hlq_status hlq_modq_exchange_parts(const hlq_request *r, modq_space *s)
+size_t hlq_modq_sealed_bytes(size_t bytes) { return bytes ? HLQ_SEAL_BYTES + bytes : 0; }
+
+size_t hlq_modq_seal(uint8_t *message, size_t bytes)
 {
-    hlq_comm *comm = r->comm;
-    for (int p = 0; p < comm->size; p++) {
-        comm->out[p] = (hlq_message){s->part[p].out, s->part[p].frame.bytes};
-        comm->in[p] = (hlq_message){s->part[p].in, s->part[comm->rank].frame.bytes};
+    uint64_t checksum = hlq_checksum(message + HLQ_SEAL_BYTES, bytes, 0);
+    if (bytes) memcpy(message, &checksum, sizeof checksum);
+    return hlq_modq_sealed_bytes(bytes);
+}
+
+hlq_status hlq_modq_unseal(const hlq_walk *w, int p, const uint8_t *message, size_t bytes)
+{
+    uint64_t checksum = 0;
+    if (!bytes) return HLQ_OK;
+    memcpy(&checksum, message, sizeof checksum);
+    if (checksum == hlq_checksum(message + HLQ_SEAL_BYTES, bytes, 0)) return HLQ_OK;
+    return hlq_fail(w, HLQ_E_WIRE, "from rank %d: a message of %zu bytes is damaged", p,
+                    hlq_modq_sealed_bytes(bytes));
+}
+
+void hlq_modq_send_parts(const hlq_walk *w, modq_space *s)
+{
+    for (int p = 0; p < w->size; p++) {
+        w->out[p] = (hlq_message){s->part[p].out, s->part[p].frame.bytes};
+        w->in[p] = (hlq_message){s->part[p].in, s->part[w->rank].frame.bytes};
     }
-    return hlq_exchange(comm);
 }
 
-hlq_status hlq_modq_gather_parts(const hlq_request *r, modq_space *s)
+void hlq_modq_gather_parts(const hlq_walk *w, modq_space *s)
 {
-    hlq_comm *comm = r->comm;
-    hlq_send_to_all(comm, s->sum, s->part[comm->rank].frame.bytes);
-    for (int p = 0; p < comm->size; p++) {
-        comm->in[p] = (hlq_message){s->part[p].in, s->part[p].frame.bytes};
+    hlq_send_to_all(w, s->sum, s->part[w->rank].frame.bytes);
+    for (int p = 0; p < w->size; p++) {
+        w->in[p] = (hlq_message){s->part[p].in, s->part[p].frame.bytes};
     }
-    return hlq_exchange(comm);
 }
 
-uint8_t *hlq_modq_gathered(const hlq_request *r, modq_space *s, int p)
+uint8_t *hlq_modq_gathered(const hlq_walk *w, modq_space *s, int p)
 {
-    return p == r->comm->rank ? s->sum : s->part[p].in;
+    return p == w->rank ? s->sum : s->part[p].in;
 }
 
 void hlq_modq_complete_run(const modq_part *part, uint8_t *segment, hlq_run *run)

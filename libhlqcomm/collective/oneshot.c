@@ -12,32 +12,32 @@
 
 #include <transport/transport_internal.h>
 
-static size_t workspace_bytes(const hlq_request *r) { return hlq_legs_bytes(r, HLQ_SUM_BLOCKS); }
+static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, HLQ_SUM_BLOCKS); }
 
-static hlq_status send_code(hlq_request *r)
+static hlq_status send_code(hlq_walk *w)
 {
-    hlq_legs legs = hlq_legs_of(r, HLQ_SUM_BLOCKS);
-    hlq_send_own(r, &legs);
+    hlq_legs legs = hlq_legs_of(w, HLQ_SUM_BLOCKS);
+    hlq_send_own(w, &legs);
     return HLQ_OK;
 }
 
-static hlq_status add_codes(hlq_request *r)
+static hlq_status add_codes(hlq_walk *w)
 {
-    hlq_stats *stats = &r->comm->stats;
-    hlq_legs legs = hlq_legs_of(r, HLQ_SUM_BLOCKS);
-    hlq_part whole = hlq_part_to(r, r->comm->rank);
+    hlq_stats *stats = w->stats;
+    hlq_legs legs = hlq_legs_of(w, HLQ_SUM_BLOCKS);
+    hlq_part whole = hlq_part_to(w, w->rank);
     int unit;
     double begin = hlq_now();
-    HLQ_TRY(hlq_open_terms(r, &legs, &whole, NULL, &unit));
-    hlq_count_terms(r, &legs, NULL);
-    hlq_sum_to_recv(r, &legs, &whole, NULL, unit);
+    HLQ_TRY(hlq_open_terms(w, &legs, &whole, NULL, &unit));
+    hlq_count_terms(w, &legs, NULL);
+    hlq_sum_to_recv(w, &legs, &whole, NULL, unit);
     stats->seconds_decode += hlq_now() - begin;
-    stats->overloads = r->sent.overloads;
-    stats->largest_scale = r->sent.largest_scale;
+    stats->overloads = w->sent.overloads;
+    stats->largest_scale = w->sent.largest_scale;
     /* The energy of the sum is not known here; independent contributions are assumed. */
-    hlq_stats_estimate(r->comm, r->received.error, r->received.energy);
+    hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
     return HLQ_OK;
 }
 
-const hlq_algorithm_entry hlq_oneshot = {
-    hlq_bytes_of_own, workspace_bytes, {send_code, add_codes, NULL}};
+static hlq_step *const steps[] = {send_code, add_codes, NULL};
+const hlq_algorithm_entry hlq_oneshot = {hlq_bytes_of_own, workspace_bytes, steps};

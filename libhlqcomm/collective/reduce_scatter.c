@@ -9,46 +9,47 @@
  * (n-1) × count × bits / 8.
  */
 #include "legs.h"
+#include "request.h"
 
 #include <transport/transport_internal.h>
 
 #include <string.h>
 
-static size_t workspace_bytes(const hlq_request *r) { return hlq_legs_bytes(r, HLQ_SUM_BLOCKS); }
+static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, HLQ_SUM_BLOCKS); }
 
-static hlq_status send_parts(hlq_request *r)
+static hlq_status send_parts(hlq_walk *w)
 {
-    hlq_legs legs = hlq_legs_of(r, HLQ_SUM_BLOCKS);
-    hlq_send_parts(r, &legs);
+    hlq_legs legs = hlq_legs_of(w, HLQ_SUM_BLOCKS);
+    hlq_send_parts(w, &legs);
     return HLQ_OK;
 }
 
-static hlq_status sum_own_part(hlq_request *r)
+static hlq_status sum_own_part(hlq_walk *w)
 {
-    hlq_stats *stats = &r->comm->stats;
-    hlq_legs legs = hlq_legs_of(r, HLQ_SUM_BLOCKS);
-    hlq_part part = hlq_part_to(r, r->comm->rank);
-    hlq_source own = hlq_source_of(r, &part);
+    hlq_stats *stats = w->stats;
+    hlq_legs legs = hlq_legs_of(w, HLQ_SUM_BLOCKS);
+    hlq_part part = hlq_part_to(w, w->rank);
+    hlq_source own = hlq_source_of(w, &part);
     int unit;
     double begin = hlq_now();
-    HLQ_TRY(hlq_open_terms(r, &legs, &part, &own, &unit));
-    hlq_count_terms(r, &legs, &part);
-    hlq_sum_to_recv(r, &legs, &part, &own, unit);
+    HLQ_TRY(hlq_open_terms(w, &legs, &part, &own, &unit));
+    hlq_count_terms(w, &legs, &part);
+    hlq_sum_to_recv(w, &legs, &part, &own, unit);
     if (own.residual) memset(own.residual, 0, part.elems * sizeof *own.residual); /* all is told */
     stats->seconds_reduce += hlq_now() - begin;
-    stats->overloads = r->sent.overloads;
-    stats->largest_scale = r->sent.largest_scale;
-    hlq_stats_estimate(r->comm, r->received.error, r->received.energy);
+    stats->overloads = w->sent.overloads;
+    stats->largest_scale = w->sent.largest_scale;
+    hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
     return HLQ_OK;
 }
 
-const hlq_algorithm_entry hlq_coded_reduce_scatter = {
-    hlq_bytes_of_parts, workspace_bytes, {send_parts, sum_own_part, NULL}};
+static hlq_step *const steps[] = {send_parts, sum_own_part, NULL};
+const hlq_algorithm_entry hlq_coded_reduce_scatter = {hlq_bytes_of_parts, workspace_bytes, steps};
 
-hlq_status hlq_reduce_scatter(hlq_comm *comm, const void *send, void *recv, size_t count,
-                              hlq_dtype dtype, hlq_op op, const hlq_call *call, hlq_stream stream)
+static hlq_walk reduce_scatter(hlq_comm *comm, const void *send, void *recv, size_t count,
+                               hlq_dtype dtype, hlq_op op)
 {
-    hlq_request request = {
+    return (hlq_walk){
         .comm = comm,
         .operation = HLQ_REDUCE_SCATTER,
         .send = send,
@@ -57,5 +58,19 @@ hlq_status hlq_reduce_scatter(hlq_comm *comm, const void *send, void *recv, size
         .dtype = dtype,
         .op = op,
     };
-    return hlq_request_run(&request, call, stream);
+}
+
+hlq_status hlq_reduce_scatter(hlq_comm *comm, const void *send, void *recv, size_t count,
+                              hlq_dtype dtype, hlq_op op, const hlq_call *call, hlq_stream stream)
+{
+    hlq_walk asked = reduce_scatter(comm, send, recv, count, dtype, op);
+    return hlq_request_run(&asked, call, stream);
+}
+
+hlq_status hlq_reduce_scatter_start(hlq_comm *comm, const void *send, void *recv, size_t count,
+                                    hlq_dtype dtype, hlq_op op, const hlq_call *call,
+                                    hlq_stream stream, hlq_request **request)
+{
+    hlq_walk asked = reduce_scatter(comm, send, recv, count, dtype, op);
+    return hlq_request_start(&asked, call, stream, request);
 }

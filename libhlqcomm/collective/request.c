@@ -1,216 +1,142 @@
 /*
- * What all collectives share: arguments are checked, compared with the other ranks', an algorithm
- * is chosen and its steps are run. Nothing is sent but the comparison until every rank is known to
- * want the same.
+ * The life of a collective: what is done at each stage, and how it ends. Its exchanges are made in
+ * progress.c.
  */
 #include "request.h"
-#include "agree.h"
+#include "check.h"
+#include "choose.h"
+#include "progress.h"
 
 #include <transport/transport_internal.h>
+#include <wire/checksum.h>
 
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* What is wrong with a call; status HLQ_OK if nothing. */
-typedef struct {
-    hlq_status status;
-    char sentence[96];
-} fault;
-
-static const fault none = {HLQ_OK, ""};
-#define INVALID(sentence) ((fault){HLQ_E_INVALID, sentence})
-
-static int is_sum(hlq_operation operation)
+hlq_status hlq_fail(const hlq_walk *w, hlq_status status, const char *format, ...)
 {
-    return operation == HLQ_ALL_REDUCE || operation == HLQ_REDUCE_SCATTER;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(w->error, HLQ_ERROR_BYTES, format, arguments);
+    va_end(arguments);
+    return status;
 }
 
-/* Whether what is asked for can be done on codes. */
-static int is_codable(const hlq_request *r)
+/* Memory ------------------------------------------------------------------------------------- */
+
+static void free_request(hlq_request *r)
 {
-    return hlq_dtype_is_float(r->dtype) && (r->op == HLQ_SUM || r->op == HLQ_AVG);
+    if (r->in_use) return;
+    hlq_arena_free(&r->walk.arena);
+    hlq_arena_free(&r->walk.more);
+    free(r->walk.out);
+    free(r->walk.in);
+    free(r->terms);
+    free(r->told);
+    free(r->verdicts);
+    free(r->given);
+    free(r->counts);
+    free(r);
 }
 
-static const hlq_algorithm_entry *native_of(const hlq_request *r)
+hlq_status hlq_request_prepare(hlq_comm *comm)
 {
-    switch (r->operation) {
-    case HLQ_REDUCE_SCATTER: return &hlq_native_reduce_scatter;
-    case HLQ_ALL_GATHER: return &hlq_native_all_gather;
-    case HLQ_ALL_TO_ALL: return &hlq_native_all_to_all;
-    case HLQ_ALL_REDUCE: break;
+    size_t n = (size_t)comm->size;
+    hlq_request *r = calloc(1, sizeof *r);
+    if (!r) return HLQ_E_NOMEM;
+    r->walk.out = calloc(n, sizeof *r->walk.out);
+    r->walk.in = calloc(n, sizeof *r->walk.in);
+    r->terms = calloc(n, sizeof *r->terms);
+    r->told = calloc(n, sizeof *r->told);
+    r->verdicts = calloc(n, sizeof *r->verdicts);
+    r->given = calloc(1, sizeof *r->given);
+    r->counts = calloc(2 * n, sizeof *r->counts);
+    if (!r->walk.out || !r->walk.in || !r->terms || !r->told || !r->verdicts || !r->given ||
+        !r->counts) {
+        free_request(r);
+        return HLQ_E_NOMEM;
     }
-    int carrier = r->dtype == HLQ_FLOAT32 && is_codable(r) && r->comm->transport.sum_float32;
-    return carrier ? &hlq_native_carrier : &hlq_native;
+    r->next = comm->idle;
+    comm->idle = r;
+    return HLQ_OK;
 }
 
-static const hlq_algorithm_entry *entry_of(const hlq_request *r)
+/* A request for what is asked, last in the list of those under way. */
+static hlq_request *take(hlq_comm *comm, const hlq_walk *asked)
 {
-    if (r->algorithm == HLQ_ALG_NATIVE) return native_of(r);
-    switch (r->operation) {
-    case HLQ_REDUCE_SCATTER:
-        return r->algorithm == HLQ_ALG_MODQ ? &hlq_modq : &hlq_coded_reduce_scatter;
-    case HLQ_ALL_GATHER: return &hlq_coded_all_gather;
-    case HLQ_ALL_TO_ALL: return &hlq_coded_all_to_all;
-    case HLQ_ALL_REDUCE: break;
+    if (!comm->idle && hlq_request_prepare(comm) != HLQ_OK) return NULL;
+    hlq_request *r = comm->idle, **end = &comm->active;
+    comm->idle = r->next;
+    while (*end) end = &(*end)->next;
+    *end = r;
+    hlq_walk old = r->walk, *w = &r->walk;
+    *r = (hlq_request){
+        .walk = *asked,
+        .begin = hlq_now(),
+        .terms = r->terms,
+        .told = r->told,
+        .verdicts = r->verdicts,
+        .given = r->given,
+        .counts = r->counts,
+        .stats = {.struct_bytes = sizeof r->stats, .operation = asked->operation},
+    };
+    w->arena = old.arena;
+    w->more = old.more;
+    w->out = old.out;
+    w->in = old.in;
+    w->comm = comm;
+    w->rank = comm->rank;
+    w->size = comm->size;
+    w->call = comm->call++;
+    w->stats = &r->stats;
+    w->error = r->error;
+    r->stats.calls = w->call;
+    return r;
+}
+
+/* A request that has ended and whose status was told. */
+static void give_back(hlq_request *r)
+{
+    hlq_comm *comm = r->walk.comm;
+    hlq_request **at = &comm->active;
+    while (*at != r) at = &(*at)->next;
+    *at = r->next;
+    r->next = comm->idle;
+    comm->idle = r;
+}
+
+void hlq_requests_free(hlq_comm *comm)
+{
+    while (comm->active) {
+        hlq_request *r = comm->active;
+        hlq_exchange_cancel(r, NULL);
+        give_back(r);
     }
-    return r->algorithm == HLQ_ALG_MODQ      ? &hlq_modq
-           : r->algorithm == HLQ_ALG_ONESHOT ? &hlq_oneshot
-                                             : &hlq_twoshot;
-}
-
-/* Algorithm -------------------------------------------------------------------------------- */
-
-/* What AUTO stands for. Where every pair of ranks has its own count, size does not decide: ranks
-   could differ. */
-static hlq_algorithm automatic(const hlq_request *r)
-{
-    size_t bytes = (hlq_send_elems(r) > hlq_recv_elems(r) ? hlq_send_elems(r) : hlq_recv_elems(r)) *
-                   hlq_dtype_bytes(r->dtype);
-    if (!r->has_counts && bytes < r->comm->options.min_bytes) return HLQ_ALG_NATIVE;
-    return r->comm->size == 2 ? HLQ_ALG_ONESHOT : HLQ_ALG_TWOSHOT;
-}
-
-/* The algorithm a call resolves to: its own wish, else the communicator's, else by size. Beside
-   all-reduce there is one leg, which is oneshot's; and only sums can be made modulo 2^bits. */
-static hlq_algorithm resolve(const hlq_request *r, const hlq_call *call)
-{
-    hlq_algorithm wanted = call ? call->algorithm : HLQ_ALG_AUTO;
-    if (wanted == HLQ_ALG_AUTO) wanted = r->comm->options.algorithm;
-    if (!is_codable(r)) return HLQ_ALG_NATIVE;
-    if (wanted == HLQ_ALG_AUTO) wanted = automatic(r);
-    if (wanted == HLQ_ALG_MODQ && !is_sum(r->operation)) wanted = HLQ_ALG_ONESHOT;
-    if (wanted == HLQ_ALG_TWOSHOT && r->operation != HLQ_ALL_REDUCE) wanted = HLQ_ALG_ONESHOT;
-    return wanted;
-}
-
-/* Faults ----------------------------------------------------------------------------------- */
-
-static fault call_fault(const hlq_call *call)
-{
-    if (call->struct_bytes != sizeof *call) {
-        return INVALID("call.struct_bytes is not sizeof(hlq_call)");
+    while (comm->idle) {
+        hlq_request *r = comm->idle;
+        comm->idle = r->next;
+        free_request(r);
     }
-    if (!hlq_algorithm_name(call->algorithm)) return INVALID("call.algorithm does not exist");
-    if (call->bits != 0 && !(call->bits >= 1 && call->bits <= HLQ_BITS_MAX)) {
-        return INVALID("call.bits is not 0 or in 1 … 12");
-    }
-    return none;
 }
 
-/* What exists, but not together. */
-static fault combination_fault(const hlq_request *r, const hlq_call *call)
-{
-    fault f = none;
-    hlq_algorithm wanted = call ? call->algorithm : HLQ_ALG_AUTO;
-    int coded = wanted != HLQ_ALG_AUTO && wanted != HLQ_ALG_NATIVE;
-    const char *name = hlq_algorithm_name(wanted);
-    f.status = HLQ_E_UNSUPPORTED;
-    if (r->op == HLQ_AVG && !hlq_dtype_is_float(r->dtype)) {
-        snprintf(f.sentence, sizeof f.sentence, "an average of %s is not one",
-                 hlq_dtype_name(r->dtype));
-    } else if (coded && !hlq_dtype_is_float(r->dtype)) {
-        snprintf(f.sentence, sizeof f.sentence, "%s is for floating point; %s goes native only",
-                 name, hlq_dtype_name(r->dtype));
-    } else if (coded && !is_codable(r)) {
-        snprintf(f.sentence, sizeof f.sentence, "%s is for sums and averages; %s goes native only",
-                 name, hlq_op_name(r->op));
-    } else if (wanted == HLQ_ALG_MODQ && !is_sum(r->operation)) {
-        snprintf(f.sentence, sizeof f.sentence, "modq makes sums; %s has none",
-                 hlq_operation_name(r->operation));
-    } else if (call && call->residual && r->dtype == HLQ_FLOAT64) {
-        snprintf(f.sentence, sizeof f.sentence, "a float32 residual cannot hold float64's");
-    } else {
-        f = none;
-    }
-    return f;
-}
+/* Terms -------------------------------------------------------------------------------------- */
 
-/* Whether a buffer of all ranks' parts could lie in memory. */
-static int counts_fit(const hlq_request *r)
-{
-    size_t n = (size_t)r->comm->size, most = SIZE_MAX / 16;
-    if (!r->has_counts) return r->count <= (r->operation == HLQ_ALL_REDUCE ? most : most / n);
-    for (size_t p = 0; p < n; p++) {
-        if (r->send_counts[p] > most / n || r->recv_counts[p] > most / n) return 0;
-    }
-    return 1;
-}
-
-/* What is wrong with arguments that hlq_comm_plan takes too. */
-static fault shape_fault(const hlq_request *r, const hlq_call *call)
-{
-    if (!hlq_dtype_bytes(r->dtype)) return INVALID("dtype does not exist");
-    if (!hlq_op_name(r->op)) return INVALID("op does not exist");
-    if (r->has_counts && !r->send_counts) return INVALID("send_counts is NULL");
-    if (r->has_counts && !r->recv_counts) return INVALID("recv_counts is NULL");
-    if (!counts_fit(r)) return INVALID("count is larger than memory");
-    fault f = call ? call_fault(call) : none;
-    return f.status == HLQ_OK ? combination_fault(r, call) : f;
-}
-
-static int overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
-{
-    uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
-    return x < y + b_bytes && y < x + a_bytes;
-}
-
-/* Whether send and recv lie as in place demands: what a rank keeps stays where it is. */
-static int is_in_place(const hlq_request *r)
-{
-    int me = r->comm->rank;
-    const char *send = r->send, *recv = r->recv;
-    size_t own_bytes = (size_t)me * r->count * hlq_dtype_bytes(r->dtype);
-    if (r->operation == HLQ_REDUCE_SCATTER) return recv == send + own_bytes;
-    if (r->operation == HLQ_ALL_GATHER) return send == recv + own_bytes;
-    if (send != recv) return 0;
-    for (int p = 0; p < r->comm->size && r->has_counts; p++) {
-        if (r->send_counts[p] != r->recv_counts[p]) return 0;
-    }
-    return 1;
-}
-
-static fault pointer_fault(const hlq_request *r, const hlq_call *call, hlq_stream stream)
-{
-    size_t width = hlq_dtype_bytes(r->dtype), floats = hlq_send_elems(r) * sizeof(float);
-    size_t sent = hlq_send_elems(r) * width, received = hlq_recv_elems(r) * width;
-    const float *residual = call ? call->residual : NULL;
-    if (stream) return INVALID("stream is not NULL, but only host tensors are supported");
-    if (sent && !r->send) return INVALID("send is NULL");
-    if (received && !r->recv) return INVALID("recv is NULL");
-    if (sent && received && overlap(r->send, sent, r->recv, received) && !is_in_place(r)) {
-        return INVALID("send and recv overlap");
-    }
-    if (residual && sent &&
-        (overlap(residual, floats, r->send, sent) ||
-         (received && overlap(residual, floats, r->recv, received)))) {
-        return INVALID("call.residual overlaps send or recv");
-    }
-    return none;
-}
-
-/* Agreement -------------------------------------------------------------------------------- */
-
-static void complete(hlq_request *r, const hlq_call *call)
-{
-    r->algorithm = resolve(r, call);
-    r->bits = call && call->bits != 0 ? call->bits : r->comm->options.bits;
-    r->residual = call ? call->residual : NULL;
-}
-
-static hlq_terms terms_of(const hlq_request *r, const fault *f)
+static hlq_terms terms_of(hlq_walk *w, const hlq_fault *f)
 {
     hlq_terms terms = {.wire_version = HLQ_WIRE_VERSION, .status = (int32_t)f->status};
-    terms.value[HLQ_TERM_FUNCTION] = HLQ_FUNCTION_OF(r->operation, r->has_counts);
-    terms.value[HLQ_TERM_CALL] = r->comm->call;
+    terms.value[HLQ_TERM_FUNCTION] = HLQ_FUNCTION_OF(w->operation, w->has_counts);
     snprintf(terms.sentence, sizeof terms.sentence, "%s", f->sentence);
     if (f->status != HLQ_OK) return terms;
-    terms.value[HLQ_TERM_COUNT] = r->count;
-    terms.value[HLQ_TERM_DTYPE] = (uint64_t)r->dtype;
-    terms.value[HLQ_TERM_OP] = (uint64_t)r->op;
-    terms.value[HLQ_TERM_ALGORITHM] = (uint64_t)r->algorithm;
-    terms.value[HLQ_TERM_BITS] = hlq_term_from_double(r->bits);
-    size_t bytes = entry_of(r)->workspace_bytes(r);
-    if (hlq_arena_reserve(&r->comm->arena, bytes) != HLQ_OK) {
+    terms.value[HLQ_TERM_COUNT] = w->count;
+    terms.value[HLQ_TERM_DTYPE] = (uint64_t)w->dtype;
+    terms.value[HLQ_TERM_OP] = (uint64_t)w->op;
+    terms.value[HLQ_TERM_ALGORITHM] = (uint64_t)w->algorithm;
+    terms.value[HLQ_TERM_BITS] = hlq_term_from_double(w->bits);
+    size_t bytes = hlq_entry_of(w)->workspace_bytes(w);
+    if (hlq_arena_reserve(&w->arena, bytes) != HLQ_OK) {
         terms.status = HLQ_E_NOMEM;
         snprintf(terms.sentence, sizeof terms.sentence, "no memory for %zu bytes of workspace",
                  bytes);
@@ -218,95 +144,250 @@ static hlq_terms terms_of(const hlq_request *r, const fault *f)
     return terms;
 }
 
-/* What every rank means to send must be what the receiver expects; the receiver says so to all. */
-static hlq_status agree_on_counts(const hlq_request *r)
+static void tell_terms(hlq_request *r, const hlq_terms *mine)
 {
-    hlq_comm *comm = r->comm;
-    hlq_terms verdict = {.wire_version = HLQ_WIRE_VERSION, .status = HLQ_OK};
-    for (int p = 0; p < comm->size && verdict.status == HLQ_OK; p++) {
-        size_t sent = (size_t)comm->terms[p].sent_to_you;
-        if (sent == r->recv_counts[p]) continue;
-        verdict.status = HLQ_E_MISMATCH;
-        snprintf(verdict.sentence, sizeof verdict.sentence,
-                 "recv_counts[%d] is %zu, but rank %d sends %zu", p, r->recv_counts[p], p, sent);
+    hlq_walk *w = &r->walk;
+    for (int p = 0; p < w->size; p++) {
+        r->told[p] = *mine;
+        if (mine->status == HLQ_OK && w->has_counts) r->told[p].sent_to_you = w->send_counts[p];
+        hlq_terms_seal(&r->told[p]);
+        w->out[p] = (hlq_message){&r->told[p], sizeof *r->told};
+        w->in[p] = (hlq_message){&r->terms[p], sizeof *r->terms};
     }
-    return hlq_agree(comm, &verdict, NULL);
+    r->terms[w->rank] = r->told[w->rank];
+    r->stage = HLQ_STAGE_TERMS;
+    r->is_due = 1;
 }
 
-static hlq_status agree(const hlq_request *r, const fault *f)
+hlq_status hlq_request_start(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
+                             hlq_request **request)
 {
-    hlq_terms terms = terms_of(r, f);
-    HLQ_TRY(hlq_agree(r->comm, &terms, r->send_counts));
-    return r->has_counts ? agree_on_counts(r) : HLQ_OK;
+    hlq_comm *comm = asked->comm;
+    *request = NULL;
+    if (!comm) return HLQ_E_INVALID;
+    if (comm->broken) return HLQ_E_BROKEN;
+    hlq_request *r = take(comm, asked);
+    if (!r) {
+        hlq_comm_break(comm, HLQ_E_NOMEM, "no memory for another collective at a time");
+        return HLQ_E_NOMEM;
+    }
+    hlq_walk *w = &r->walk;
+    hlq_fault f = hlq_shape_fault(w, call);
+    if (f.status == HLQ_OK) f = hlq_pointer_fault(w, call, stream);
+    if (f.status == HLQ_OK && w->has_counts) {
+        size_t bytes = (size_t)w->size * sizeof *r->counts;
+        memcpy(r->counts, w->send_counts, bytes);
+        memcpy(r->counts + w->size, w->recv_counts, bytes);
+        w->send_counts = r->counts;
+        w->recv_counts = r->counts + w->size;
+    }
+    if (f.status == HLQ_OK) hlq_complete(w, call);
+    hlq_terms mine = terms_of(w, &f);
+    tell_terms(r, &mine);
+    *request = r;
+    hlq_progress(comm);
+    return HLQ_OK;
 }
 
-/* The walk --------------------------------------------------------------------------------- */
+/* Verdicts ----------------------------------------------------------------------------------- */
 
-static hlq_status run_steps(hlq_request *r)
+static uint64_t verdict_checksum(const hlq_verdict *v)
 {
-    const hlq_algorithm_entry *entry = entry_of(r);
-    for (int i = 0; i < 3 && entry->step[i]; i++) {
-        if (i > 0) HLQ_TRY(hlq_exchange(r->comm));
-        HLQ_TRY(entry->step[i](r));
+    return hlq_checksum(v, offsetof(hlq_verdict, checksum), 0);
+}
+
+/* This rank's to all, and theirs. sentence: NULL if status is HLQ_OK. */
+static void tell_verdict(hlq_request *r, hlq_stage stage, hlq_status status, const char *sentence)
+{
+    hlq_walk *w = &r->walk;
+    memset(r->given, 0, sizeof *r->given);
+    r->given->status = (int32_t)status;
+    if (sentence) {
+        snprintf(r->given->sentence, sizeof r->given->sentence, "%.*s",
+                 (int)sizeof r->given->sentence - 1, sentence);
+    }
+    r->given->checksum = verdict_checksum(r->given);
+    hlq_send_to_all(w, r->given, sizeof *r->given);
+    for (int p = 0; p < w->size; p++) {
+        w->in[p] = (hlq_message){&r->verdicts[p], sizeof *r->verdicts};
+    }
+    r->verdicts[w->rank] = *r->given;
+    r->stage = stage;
+    r->is_due = 1;
+}
+
+/* HLQ_OK if that is everybody's verdict. The own one first; its sentence is known. */
+static hlq_status judge(hlq_request *r)
+{
+    hlq_walk *w = &r->walk;
+    for (int d = 0; d < w->size; d++) {
+        int p = d == 0 ? w->rank : d <= w->rank ? d - 1 : d;
+        const hlq_verdict *v = &r->verdicts[p];
+        if (v->checksum != verdict_checksum(v)) {
+            return hlq_fail(w, HLQ_E_WIRE, "from rank %d: its verdict is damaged", p);
+        }
+        if (v->status == HLQ_OK) continue;
+        if (p == w->rank && r->stage == HLQ_STAGE_VERDICT) return (hlq_status)v->status;
+        return hlq_fail(w, (hlq_status)v->status, "rank %d: %.*s", p, (int)sizeof v->sentence,
+                        v->sentence);
     }
     return HLQ_OK;
 }
 
-static hlq_status run(hlq_request *r)
+/* What every rank means to send must be what the receiver expects; the receiver says so to all. */
+static void check_counts(hlq_request *r)
 {
-    if (!r->has_counts && !r->count) return HLQ_OK;
-    if (r->comm->size == 1) {
-        size_t bytes = hlq_send_elems(r) * hlq_dtype_bytes(r->dtype);
-        if (bytes && r->recv != r->send) memcpy(r->recv, r->send, bytes);
-        return HLQ_OK;
+    hlq_walk *w = &r->walk;
+    char sentence[HLQ_ERROR_BYTES];
+    for (int p = 0; p < w->size; p++) {
+        size_t sent = (size_t)r->terms[p].sent_to_you;
+        if (sent == w->recv_counts[p]) continue;
+        snprintf(sentence, sizeof sentence, "recv_counts[%d] is %zu, but rank %d sends %zu", p,
+                 w->recv_counts[p], p, sent);
+        tell_verdict(r, HLQ_STAGE_COUNTS, HLQ_E_MISMATCH, sentence);
+        return;
     }
-    hlq_status status = run_steps(r);
-    if (status != HLQ_OK) r->comm->broken = 1;
+    tell_verdict(r, HLQ_STAGE_COUNTS, HLQ_OK, NULL);
+}
+
+/* The stages --------------------------------------------------------------------------------- */
+
+static void end(hlq_request *r, hlq_status status)
+{
+    hlq_comm *comm = r->walk.comm;
+    r->stage = HLQ_STAGE_ENDED;
+    r->status = status;
+    r->stats.seconds = hlq_now() - r->begin;
+    r->stats.bits_per_elem = hlq_bits_per_elem(r->stats.bytes_sent, hlq_sent_elems(&r->walk));
+    comm->stats = r->stats;
+    if (status == HLQ_OK) r->error[0] = '\0';
+    memcpy(comm->error, r->error, sizeof comm->error);
+}
+
+void hlq_request_broke(hlq_request *r, hlq_status status) { end(r, status); }
+
+/* One step of the walk, up to the next exchange. */
+static void step(hlq_request *r)
+{
+    hlq_walk *w = &r->walk;
+    hlq_step *const *steps = r->entry->steps;
+    w->sum = NULL;
+    int at = w->next++;
+    hlq_status status = steps[at](w);
+    int is_last = !steps[w->next];
+    if (status == HLQ_OK && !is_last) {
+        r->is_due = 1;
+    } else if (is_last) {
+        tell_verdict(r, HLQ_STAGE_VERDICT, status, status == HLQ_OK ? NULL : w->error);
+    } else {
+        hlq_request_break(r, status);
+    }
+}
+
+static void start_walk(hlq_request *r)
+{
+    hlq_walk *w = &r->walk;
+    r->stats.algorithm = w->algorithm;
+    r->stats.count = w->has_counts ? hlq_send_elems(w) : w->count;
+    if (!w->has_counts && !w->count) {
+        end(r, HLQ_OK);
+    } else if (w->size == 1) {
+        size_t bytes = hlq_send_elems(w) * hlq_dtype_bytes(w->dtype);
+        if (bytes && w->recv != w->send) memcpy(w->recv, w->send, bytes);
+        end(r, HLQ_OK);
+    } else {
+        r->entry = hlq_entry_of(w);
+        r->stage = HLQ_STAGE_STEPS;
+        step(r);
+    }
+}
+
+static void hear_terms(hlq_request *r)
+{
+    hlq_walk *w = &r->walk;
+    for (int p = 0; p < w->size; p++) {
+        if (hlq_terms_check(&r->terms[p]) == HLQ_OK) continue;
+        hlq_fail(w, HLQ_E_WIRE, "from rank %d: what it called with is damaged", p);
+        hlq_request_break(r, HLQ_E_WIRE);
+        return;
+    }
+    hlq_status status = hlq_terms_compare(r->terms, w->rank, w->size, w->error);
+    if (status != HLQ_OK || r->terms->value[HLQ_TERM_FUNCTION] == HLQ_FUNCTION_CREATE) {
+        end(r, status);
+    } else if (w->has_counts) {
+        check_counts(r);
+    } else {
+        start_walk(r);
+    }
+}
+
+void hlq_request_advance(hlq_request *r)
+{
+    hlq_status status;
+    switch (r->stage) {
+    case HLQ_STAGE_TERMS: hear_terms(r); break;
+    case HLQ_STAGE_COUNTS:
+        status = judge(r);
+        if (status == HLQ_OK) start_walk(r);
+        else if (status == HLQ_E_MISMATCH) end(r, status);
+        else hlq_request_break(r, status);
+        break;
+    case HLQ_STAGE_STEPS: step(r); break;
+    case HLQ_STAGE_VERDICT:
+        status = judge(r);
+        if (status == HLQ_OK) end(r, HLQ_OK);
+        else hlq_request_break(r, status);
+        break;
+    case HLQ_STAGE_ENDED: break;
+    }
+}
+
+/* Waiting ------------------------------------------------------------------------------------ */
+
+static hlq_status collect(hlq_request *r)
+{
+    hlq_status status = r->status;
+    hlq_comm *comm = r->walk.comm;
+    memcpy(comm->error, r->error, sizeof comm->error);
+    comm->stats = r->stats;
+    give_back(r);
     return status;
 }
 
-hlq_status hlq_request_run(hlq_request *r, const hlq_call *call, hlq_stream stream)
+hlq_status hlq_wait(hlq_request *request, double timeout_s)
 {
-    hlq_comm *comm = r->comm;
-    if (!comm) return HLQ_E_INVALID;
-    if (comm->broken) return HLQ_E_BROKEN;
-    double begin = hlq_now();
-    uint64_t calls = comm->stats.calls + 1;
-    comm->stats =
-        (hlq_stats){.struct_bytes = sizeof comm->stats, .operation = r->operation, .calls = calls};
-    comm->error[0] = '\0';
-    comm->call++;
-
-    fault f = shape_fault(r, call);
-    if (f.status == HLQ_OK) f = pointer_fault(r, call, stream);
-    if (f.status == HLQ_OK) complete(r, call);
-    HLQ_TRY(agree(r, &f));
-    comm->stats.algorithm = r->algorithm;
-    comm->stats.count = r->has_counts ? hlq_send_elems(r) : r->count;
-    HLQ_TRY(run(r));
-    comm->stats.bits_per_elem = hlq_bits_per_elem(comm->stats.bytes_sent, hlq_sent_elems(r));
-    comm->stats.seconds = hlq_now() - begin;
-    return HLQ_OK;
+    if (!request) return HLQ_E_INVALID;
+    hlq_comm *comm = request->walk.comm;
+    double deadline = hlq_now() + timeout_s;
+    for (;;) {
+        hlq_progress(comm);
+        if (request->stage == HLQ_STAGE_ENDED) return collect(request);
+        double left = deadline - hlq_now();
+        if (!(left > 0)) return HLQ_E_PENDING;
+        hlq_progress_rest(comm, left);
+    }
 }
 
-hlq_status hlq_comm_plan(hlq_comm *comm, size_t count, hlq_dtype dtype, hlq_op op,
-                         const hlq_call *call, hlq_plan_info *info)
+hlq_status hlq_test(hlq_request *request, int *done)
 {
-    if (!comm || !info || info->struct_bytes != sizeof *info) return HLQ_E_INVALID;
-    hlq_request r = {
-        .comm = comm, .operation = info->operation, .count = count, .dtype = dtype, .op = op};
-    if (!hlq_operation_name(info->operation)) {
-        return hlq_fail(comm, HLQ_E_INVALID, "info.operation does not exist");
-    }
-    if (!is_sum(info->operation)) r.op = HLQ_SUM;
-    fault f = shape_fault(&r, call);
-    if (f.status != HLQ_OK) return hlq_fail(comm, f.status, "%s", f.sentence);
-    complete(&r, call);
-    const hlq_algorithm_entry *entry = entry_of(&r);
-    int alone = comm->size == 1 || !count;
-    info->algorithm = r.algorithm;
-    info->wire_bytes = alone ? 0 : entry->wire_bytes(&r);
-    info->workspace_bytes = alone ? 0 : entry->workspace_bytes(&r);
-    info->bits_per_elem = hlq_bits_per_elem(info->wire_bytes, hlq_sent_elems(&r));
-    return HLQ_OK;
+    if (!request || !done) return HLQ_E_INVALID;
+    hlq_progress(request->walk.comm);
+    *done = request->stage == HLQ_STAGE_ENDED;
+    return *done ? collect(request) : HLQ_OK;
+}
+
+hlq_status hlq_request_run(const hlq_walk *asked, const hlq_call *call, hlq_stream stream)
+{
+    hlq_request *r;
+    hlq_status status = hlq_request_start(asked, call, stream, &r);
+    return status == HLQ_OK ? hlq_wait(r, HLQ_FOREVER) : status;
+}
+
+hlq_status hlq_request_compare(hlq_comm *comm, const hlq_terms *terms)
+{
+    hlq_walk nothing = {.comm = comm};
+    hlq_request *r = take(comm, &nothing);
+    if (!r) return HLQ_E_NOMEM;
+    tell_terms(r, terms);
+    return hlq_wait(r, HLQ_FOREVER);
 }

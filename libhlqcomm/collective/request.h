@@ -1,98 +1,74 @@
 /*
- * One collective under way, and what an algorithm must offer. Every collective is the same walk:
+ * The life of a collective, from the call to its status:
  *
- *   step 0 ──▶ exchange ──▶ step 1 ──▶ exchange ──▶ step 2
- *   encode                  sum, encode             decode         all-reduce
- *   encode                  sum                                    reduce-scatter: its first half
- *                           encode                  decode         all-gather: its second half
- *   encode                                          decode         all-to-all
+ *   TERMS ──▶ COUNTS ──▶ STEPS ──▶ VERDICT ──▶ ENDED
+ *   do all    do counts  the walk  did all
+ *   want the  of pairs   of an     ranks get
+ *   same?     match?     algorithm through?
+ *             (_v only)
+ *
+ * Each arrow is one exchange or, in STEPS, several. Nothing waits here but hlq_request_wait(): it
+ * moves all collectives of the communicator on, whichever it is called for, so that ranks may wait
+ * for theirs in different orders.
+ *
+ * Two kinds of failure. What ranks find out together before anything is sent, in TERMS and COUNTS,
+ * ends the collective and no more. Anything later breaks the communicator: the rank that meets it
+ * tells the others (in its verdict, or by giving up), so that all end with an error.
  */
 #ifndef HLQ_COLLECTIVE_REQUEST_H
 #define HLQ_COLLECTIVE_REQUEST_H
 
-#include "comm.h"
-#include "partition.h"
+#include "agree.h"
+#include "walk.h"
 
-typedef struct hlq_request {
-    hlq_comm *comm;
-    hlq_operation operation;
-    const void *send;
-    void *recv;
-    size_t count;   /* as the public functions take it */
-    int has_counts; /* hlq_all_to_all_v: one for each rank, in place of count */
-    const size_t *send_counts, *recv_counts;
-    hlq_dtype dtype;
-    hlq_op op;
-    hlq_algorithm algorithm; /* never AUTO */
-    double bits;
-    float *residual;
+typedef enum hlq_stage {
+    HLQ_STAGE_TERMS,
+    HLQ_STAGE_COUNTS,
+    HLQ_STAGE_STEPS,
+    HLQ_STAGE_VERDICT,
+    HLQ_STAGE_ENDED,
+} hlq_stage;
 
-    hlq_status late;               /* a failure that others are to learn of first */
-    hlq_code_stats sent, received; /* what this rank coded; what it decoded */
-} hlq_request;
+/* What a rank has to say at the end of a stage. */
+typedef struct hlq_verdict {
+    int32_t status;
+    char sentence[116];
+    uint64_t checksum; /* of all before it */
+} hlq_verdict;
 
-/*
- * An algorithm: up to three steps, with an exchange of the communicator's messages between each
- * two. They run with the arena reserved and empty, arguments agreed, and at least 2 ranks and
- * 1 element.
- */
-typedef struct hlq_algorithm_entry {
-    /* Payload bytes this rank sends; bytes of workspace it takes from the arena. */
-    uint64_t (*wire_bytes)(const hlq_request *request);
-    size_t (*workspace_bytes)(const hlq_request *request);
-    hlq_status (*step[3])(hlq_request *request);
-} hlq_algorithm_entry;
+struct hlq_request {
+    hlq_walk walk; /* with stats and error below */
+    const hlq_algorithm_entry *entry;
+    hlq_request *next; /* in the communicator's list */
+    hlq_stage stage;
+    hlq_status status; /* when ended */
 
-extern const hlq_algorithm_entry hlq_twoshot, hlq_oneshot, hlq_modq, hlq_native, hlq_native_carrier,
-    hlq_coded_reduce_scatter, hlq_native_reduce_scatter, hlq_coded_all_gather,
-    hlq_native_all_gather, hlq_coded_all_to_all, hlq_native_all_to_all;
+    hlq_exchange exchange;
+    int exchanges; /* so far */
+    int under_way, is_due;
+    double begin, exchange_begin, deadline;
+    int in_use; /* the carrier may still use its memory: it is never freed */
 
-/* Checks the request, compares it with the other ranks', chooses its algorithm and runs it. call
-   and stream are the caller's. */
-hlq_status hlq_request_run(hlq_request *request, const hlq_call *call, hlq_stream stream);
+    hlq_terms *terms, *told;       /* size entries: of each rank; what each is told of this one's */
+    hlq_verdict *verdicts, *given; /* size entries, and one */
+    size_t *counts;                /* 2 × size: send_counts, recv_counts */
+    hlq_stats stats;
+    char error[HLQ_ERROR_BYTES];
+};
 
-/* What of send goes to rank p, and what of recv comes from there. */
-hlq_part hlq_part_to(const hlq_request *r, int p);
-hlq_part hlq_part_from(const hlq_request *r, int p);
+/* Memory for one more collective, in comm->idle: HLQ_E_NOMEM if there is none. */
+hlq_status hlq_request_prepare(hlq_comm *comm);
 
-/* Elements of send and recv in all, and those that would be sent to others without compression. */
-size_t hlq_send_elems(const hlq_request *r);
-size_t hlq_recv_elems(const hlq_request *r);
-double hlq_sent_elems(const hlq_request *r);
+/* Compares terms alone, for creation. */
+hlq_status hlq_request_compare(hlq_comm *comm, const hlq_terms *terms);
 
-/*
- * What a part's code may take, in bytes, so that no rank sends more than hlq_sent_elems() × bits
- * / 8. In an all-reduce it is the same for parts with a block more or less.
- */
-double hlq_part_budget(const hlq_request *r, const hlq_part *part);
+/* Starts what a public function was called with; then does all of it. call and stream are the
+   caller's. */
+hlq_status hlq_request_start(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
+                             hlq_request **request);
+hlq_status hlq_request_run(const hlq_walk *asked, const hlq_call *call, hlq_stream stream);
 
-/*
- * Tensors too small for headers to vanish in the budget go beyond it rather than to zero: below
- * this many elements, all ranks' parts together, every block has at least the bits asked for.
- */
-enum { HLQ_BUDGET_ELEMS = 16384 };
-int hlq_least_bits(const hlq_request *r, const hlq_part *part);
-
-/* Factor from the sum to the result. */
-static inline float hlq_output_factor(const hlq_request *r)
-{
-    return r->op == HLQ_AVG ? 1.0f / (float)r->comm->size : 1.0f;
-}
-
-/* A part of send, residual included, and where in recv a part begins. */
-static inline hlq_source hlq_source_of(const hlq_request *r, const hlq_part *part)
-{
-    return (hlq_source){
-        .data = (const char *)r->send + part->start * hlq_dtype_bytes(r->dtype),
-        .dtype = r->dtype,
-        .elems = part->elems,
-        .residual = r->residual ? r->residual + part->start : NULL,
-    };
-}
-
-static inline void *hlq_output_of(const hlq_request *r, const hlq_part *part)
-{
-    return (char *)r->recv + part->start * hlq_dtype_bytes(r->dtype);
-}
+/* Gives up whatever is under way, and frees all requests of a communicator. */
+void hlq_requests_free(hlq_comm *comm);
 
 #endif

@@ -17,99 +17,90 @@
 
 #include <transport/transport_internal.h>
 
-static size_t own_blocks(const hlq_request *r)
-{
-    return hlq_part_to(r, r->comm->rank).place.blocks;
-}
+static size_t own_blocks(const hlq_walk *w) { return hlq_part_to(w, w->rank).place.blocks; }
 
-static size_t workspace_bytes(const hlq_request *r) { return hlq_legs_bytes(r, own_blocks(r)); }
+static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, own_blocks(w)); }
 
-static uint64_t wire_bytes(const hlq_request *r)
+static uint64_t wire_bytes(const hlq_walk *w)
 {
-    return hlq_bytes_of_parts(r) + hlq_bytes_of_own(r);
+    return hlq_bytes_of_parts(w) + hlq_bytes_of_own(w);
 }
 
 /* First leg: every other rank's part, coded for its owner. */
-static hlq_status send_parts(hlq_request *r)
+static hlq_status send_parts(hlq_walk *w)
 {
-    hlq_legs legs = hlq_legs_of(r, own_blocks(r));
-    hlq_send_parts(r, &legs);
+    hlq_legs legs = hlq_legs_of(w, own_blocks(w));
+    hlq_send_parts(w, &legs);
     return HLQ_OK;
 }
 
 /* The own part summed in rank order, some blocks at a time. */
-static void sum_own_part(hlq_request *r, hlq_legs *legs, const hlq_part *part, int unit)
+static void sum_own_part(hlq_walk *w, hlq_legs *legs, const hlq_part *part, int unit)
 {
-    hlq_source own = hlq_source_of(r, part);
+    hlq_source own = hlq_source_of(w, part);
     hlq_place rest = part->place;
     float *acc = legs->acc;
     while (rest.blocks) {
         hlq_place now = hlq_place_take(&rest, HLQ_SUM_BLOCKS);
-        hlq_add_terms(r, legs, &now, &own, unit, acc);
+        hlq_add_terms(w, legs, &now, &own, unit, acc);
         acc += now.blocks * HLQ_BLOCK_ELEMS;
     }
 }
 
-static void encode_sum(hlq_request *r, hlq_legs *legs, const hlq_part *part, int unit)
+static void encode_sum(hlq_walk *w, hlq_legs *legs, const hlq_part *part, int unit)
 {
-    hlq_stats *stats = &r->comm->stats;
+    hlq_stats *stats = w->stats;
     hlq_code_stats coded = {0};
-    hlq_frame frame = hlq_part_frame(r, part);
+    hlq_frame frame = hlq_part_frame(w, part);
     hlq_source sum = {.data = legs->acc,
                       .dtype = HLQ_FLOAT32,
-                      .elems = r->count,
-                      .residual = r->residual,
+                      .elems = w->count,
+                      .residual = w->residual,
                       .rotated = 1,
                       .unit = unit};
-    hlq_scratch scratch = {legs->exponent, legs->bits[r->comm->rank]};
-    uint8_t *segment = legs->out[r->comm->rank];
-    hlq_segment_encode(r->comm->kernels, &frame, &sum, scratch, segment, &coded);
+    hlq_scratch scratch = {legs->exponent, legs->bits[w->rank]};
+    uint8_t *segment = legs->out[w->rank];
+    hlq_segment_encode(w->comm->kernels, &frame, &sum, scratch, segment, &coded);
     stats->overloads = coded.overloads;
     stats->largest_scale = coded.largest_scale;
 }
 
-/* The owner's half: sum, then code the sum. A damaged message poisons the answer, so that all ranks
-   learn of it. */
-static hlq_status reduce_own_part(hlq_request *r)
+/* The owner's half: sum, then code the sum. */
+static hlq_status reduce_own_part(hlq_walk *w)
 {
-    hlq_legs legs = hlq_legs_of(r, own_blocks(r));
-    hlq_part part = hlq_part_to(r, r->comm->rank);
+    hlq_legs legs = hlq_legs_of(w, own_blocks(w));
+    hlq_part part = hlq_part_to(w, w->rank);
     if (part.place.blocks) {
         int unit = 0;
-        hlq_source own = hlq_source_of(r, &part);
+        hlq_source own = hlq_source_of(w, &part);
         double begin = hlq_now();
-        r->late = hlq_open_terms(r, &legs, &part, &own, &unit);
-        if (r->late == HLQ_OK) {
-            sum_own_part(r, &legs, &part, unit);
-            double middle = hlq_now();
-            encode_sum(r, &legs, &part, unit);
-            r->comm->stats.seconds_reduce += middle - begin;
-            r->comm->stats.seconds_encode += hlq_now() - middle;
-        } else {
-            hlq_segment_poison(legs.out[r->comm->rank]);
-        }
+        HLQ_TRY(hlq_open_terms(w, &legs, &part, &own, &unit));
+        sum_own_part(w, &legs, &part, unit);
+        double middle = hlq_now();
+        encode_sum(w, &legs, &part, unit);
+        w->stats->seconds_reduce += middle - begin;
+        w->stats->seconds_encode += hlq_now() - middle;
     }
-    hlq_share_own(r, &legs);
+    hlq_share_own(w, &legs);
     return HLQ_OK;
 }
 
 /* Second leg: the sums of all parts. */
-static hlq_status decode_sums(hlq_request *r)
+static hlq_status decode_sums(hlq_walk *w)
 {
-    hlq_stats *stats = &r->comm->stats;
-    hlq_legs legs = hlq_legs_of(r, own_blocks(r));
-    HLQ_TRY(r->late);
-    for (int p = 0; p < r->comm->size; p++) HLQ_TRY(hlq_decode_part(r, &legs, p));
+    hlq_stats *stats = w->stats;
+    hlq_legs legs = hlq_legs_of(w, own_blocks(w));
+    for (int p = 0; p < w->size; p++) HLQ_TRY(hlq_decode_part(w, &legs, p));
 
     /* Other ranks' first legs are taken to be like this one's. */
-    double error = r->sent.error * r->comm->size + r->received.error;
-    stats->overloads += r->sent.overloads;
-    if (r->sent.largest_scale > stats->largest_scale) {
-        stats->largest_scale = r->sent.largest_scale;
+    double error = w->sent.error * w->size + w->received.error;
+    stats->overloads += w->sent.overloads;
+    if (w->sent.largest_scale > stats->largest_scale) {
+        stats->largest_scale = w->sent.largest_scale;
     }
-    hlq_stats_estimate(r->comm, error, r->received.energy);
+    hlq_stats_estimate(w->stats, error, w->received.energy);
     return HLQ_OK;
 }
 
-const hlq_algorithm_entry hlq_twoshot = {
-    wire_bytes, workspace_bytes, {send_parts, reduce_own_part, decode_sums}};
+static hlq_step *const steps[] = {send_parts, reduce_own_part, decode_sums, NULL};
+const hlq_algorithm_entry hlq_twoshot = {wire_bytes, workspace_bytes, steps};

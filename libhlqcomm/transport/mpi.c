@@ -1,137 +1,184 @@
 /*
  * MPI as a transport: every message is one or more MPI_Isend / MPI_Irecv of bytes, on a duplicate
  * of the caller's communicator. Reductions of bytes are never left to MPI (MPI_SUM saturates on 8-
- * and 16-bit integers in Open MPI); MPI_Allreduce serves native float32 sums alone.
+ * and 16-bit integers in Open MPI); MPI_Iallreduce serves native float32 sums alone.
  */
 #include "mpi_transport.h"
 #include "transport_internal.h"
 
 #include <hlqcomm/mpi.h>
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* MPI counts are ints; longer messages go in pieces of this. */
-enum { PIECE_BYTES = 1 << 30, TAG = 1 };
+enum { PIECE_BYTES = 1 << 30 };
+
+/* A channel is a tag; what ranks give up with has one of its own. */
+enum { NOTICE_TAG = 0, FIRST_TAG = 1, TAGS = 32000 };
+
+/* How often test() looks for notices, and rest() yields the processor: there may be more ranks than
+   processors. */
+enum { LOOK_EVERY = 64, YIELD_EVERY = 16 };
 
 typedef struct {
     int peer, bytes, is_recv;
 } piece;
 
-typedef struct {
-    MPI_Comm comm;
-    int rank, size;
-    int requests, capacity; /* of the exchange under way */
+/* What MPI has under way for one exchange. */
+typedef struct flight {
+    struct flight *next;
+    int is_sum;
+    int requests, capacity;
     MPI_Request *request;
     MPI_Status *status;
     piece *piece;
-    int broken; /* requests may be left over: nothing collective can be done any more */
+} flight;
+
+typedef struct {
+    int32_t status; /* HLQ_OK: none has come */
+    char sentence[HLQ_ERROR_BYTES];
+} notice;
+
+typedef struct {
+    MPI_Comm comm;
+    int rank, size;
+    flight *spare;
+    unsigned tests, rests;
+    notice farewell; /* what this rank gives up with */
+    notice *notices; /* per rank: what it gave up with */
+    int broken;      /* requests may be left over: nothing collective can be done any more */
 } endpoint;
 
-static hlq_status mpi_failed(int code, const char *what, char *error)
+static hlq_status mpi_failed(endpoint *e, int code, const char *what, char *error)
 {
     char text[MPI_MAX_ERROR_STRING];
     int length = 0;
     MPI_Error_string(code, text, &length);
     snprintf(error, HLQ_ERROR_BYTES, "%s: %.*s", what, length > 160 ? 160 : length, text);
+    e->broken = 1;
     return HLQ_E_TRANSPORT;
 }
 
-static int pieces_of(const hlq_message *m)
+/* Flights ------------------------------------------------------------------------------------ */
+
+static void free_flight(flight *f)
 {
-    return (int)((m->bytes + PIECE_BYTES - 1) / PIECE_BYTES);
+    free(f->request);
+    free(f->status);
+    free(f->piece);
+    free(f);
 }
 
-static hlq_status reserve(endpoint *e, const hlq_message *send, const hlq_message *recv)
+static void give_back(endpoint *e, flight *f)
 {
-    int needed = 0;
-    for (int p = 0; p < e->size; p++) {
-        if (p != e->rank) needed += pieces_of(&send[p]) + pieces_of(&recv[p]);
+    f->next = e->spare;
+    e->spare = f;
+}
+
+/* A flight with room for so many requests; NULL if there is no memory. */
+static flight *new_flight(endpoint *e, size_t needed)
+{
+    flight *f = e->spare;
+    if (f) e->spare = f->next;
+    else f = calloc(1, sizeof *f);
+    if (!f) return NULL;
+    f->requests = 0;
+    f->is_sum = 0;
+    if (needed <= (size_t)f->capacity) return f;
+    MPI_Request *request = realloc(f->request, needed * sizeof *request);
+    if (request) f->request = request;
+    MPI_Status *status = realloc(f->status, needed * sizeof *status);
+    if (status) f->status = status;
+    piece *pieces = realloc(f->piece, needed * sizeof *pieces);
+    if (pieces) f->piece = pieces;
+    if (!request || !status || !pieces) {
+        give_back(e, f);
+        return NULL;
     }
-    if (needed <= e->capacity) return HLQ_OK;
-    MPI_Request *request = realloc(e->request, (size_t)needed * sizeof *request);
-    if (request) e->request = request;
-    MPI_Status *status = realloc(e->status, (size_t)needed * sizeof *status);
-    if (status) e->status = status;
-    piece *pieces = realloc(e->piece, (size_t)needed * sizeof *pieces);
-    if (pieces) e->piece = pieces;
-    if (!request || !status || !pieces) return HLQ_E_NOMEM;
-    e->capacity = needed;
-    return HLQ_OK;
+    f->capacity = (int)needed;
+    return f;
 }
 
-static int post(endpoint *e, const hlq_message *m, int peer, int is_recv)
+static hlq_status no_flight(char *error)
+{
+    snprintf(error, HLQ_ERROR_BYTES, "out of memory for message requests");
+    return HLQ_E_NOMEM;
+}
+
+static size_t pieces_of(size_t bytes) { return (bytes + PIECE_BYTES - 1) / PIECE_BYTES; }
+
+static int post(endpoint *e, flight *f, const hlq_message *m, int tag, int peer, int is_recv)
 {
     for (size_t at = 0; at < m->bytes; at += PIECE_BYTES) {
         int bytes = m->bytes - at < PIECE_BYTES ? (int)(m->bytes - at) : PIECE_BYTES;
         char *data = (char *)m->data + at;
-        MPI_Request *request = &e->request[e->requests];
-        int code = is_recv ? MPI_Irecv(data, bytes, MPI_BYTE, peer, TAG, e->comm, request)
-                           : MPI_Isend(data, bytes, MPI_BYTE, peer, TAG, e->comm, request);
+        MPI_Request *request = &f->request[f->requests];
+        int code = is_recv ? MPI_Irecv(data, bytes, MPI_BYTE, peer, tag, e->comm, request)
+                           : MPI_Isend(data, bytes, MPI_BYTE, peer, tag, e->comm, request);
         if (code != MPI_SUCCESS) return code;
-        e->piece[e->requests++] = (piece){peer, bytes, is_recv};
+        f->piece[f->requests++] = (piece){peer, bytes, is_recv};
     }
     return MPI_SUCCESS;
 }
 
-static hlq_status start(void *self, const hlq_message *send, const hlq_message *recv, char *error)
+static hlq_status start(void *self, hlq_exchange *exchange, char *error)
 {
     endpoint *e = self;
-    e->requests = 0;
-    if (reserve(e, send, recv) != HLQ_OK) {
-        snprintf(error, HLQ_ERROR_BYTES, "out of memory for message requests");
-        return HLQ_E_NOMEM;
+    size_t needed = 0;
+    for (int p = 0; p < e->size; p++) {
+        if (p == e->rank) continue;
+        needed += pieces_of(exchange->send[p].bytes) + pieces_of(exchange->recv[p].bytes);
     }
-    int code = MPI_SUCCESS;
+    flight *f = exchange->state = new_flight(e, needed);
+    if (!f) return no_flight(error);
+    int code = MPI_SUCCESS, tag = FIRST_TAG + (int)(exchange->channel % TAGS);
     for (int d = 1; d < e->size && code == MPI_SUCCESS; d++) {
         int p = (e->rank + d) % e->size;
-        code = post(e, &recv[p], p, 1);
+        code = post(e, f, &exchange->recv[p], tag, p, 1);
     }
     for (int d = 1; d < e->size && code == MPI_SUCCESS; d++) {
         int p = (e->rank + d) % e->size;
-        code = post(e, &send[p], p, 0);
+        code = post(e, f, &exchange->send[p], tag, p, 0);
     }
-    if (code != MPI_SUCCESS) {
-        e->broken = 1;
-        return mpi_failed(code, "MPI could not start a message", error);
+    if (code != MPI_SUCCESS) return mpi_failed(e, code, "MPI could not start a message", error);
+    return HLQ_OK;
+}
+
+static hlq_status start_sum(void *self, hlq_exchange *exchange, char *error)
+{
+    endpoint *e = self;
+    const size_t most = PIECE_BYTES / sizeof(float);
+    flight *f = exchange->state = new_flight(e, pieces_of(exchange->count * sizeof(float)));
+    if (!f) return no_flight(error);
+    f->is_sum = 1;
+    for (size_t at = 0; at < exchange->count; at += most) {
+        int n = exchange->count - at < most ? (int)(exchange->count - at) : (int)most;
+        int code = MPI_Iallreduce(MPI_IN_PLACE, exchange->sum + at, n, MPI_FLOAT, MPI_SUM, e->comm,
+                                  &f->request[f->requests]);
+        if (code != MPI_SUCCESS) return mpi_failed(e, code, "MPI_Iallreduce", error);
+        f->piece[f->requests++] = (piece){-1, 0, 0};
     }
     return HLQ_OK;
 }
 
-static hlq_status timed_out(endpoint *e, char *error)
-{
-    e->broken = 1;
-    for (int i = 0; i < e->requests; i++) {
-        int done = 0;
-        if (e->request[i] != MPI_REQUEST_NULL) {
-            MPI_Request_get_status(e->request[i], &done, MPI_STATUS_IGNORE);
-            if (!done) {
-                snprintf(error, HLQ_ERROR_BYTES, "rank %d did not answer within the timeout",
-                         e->piece[i].peer);
-                return HLQ_E_TIMEOUT;
-            }
-        }
-    }
-    snprintf(error, HLQ_ERROR_BYTES, "messages did not complete within the timeout");
-    return HLQ_E_TIMEOUT;
-}
-
 /* All requests are complete: did each receive bring what was expected? */
-static hlq_status check_sizes(endpoint *e, int code, char *error)
+static hlq_status check_sizes(endpoint *e, const flight *f, int code, char *error)
 {
-    for (int i = 0; i < e->requests; i++) {
-        const piece *p = &e->piece[i];
+    for (int i = 0; i < f->requests; i++) {
+        const piece *p = &f->piece[i];
         int class = MPI_SUCCESS, got = p->bytes;
-        if (code == MPI_ERR_IN_STATUS) MPI_Error_class(e->status[i].MPI_ERROR, &class);
-        if (class == MPI_SUCCESS && p->is_recv) MPI_Get_count(&e->status[i], MPI_BYTE, &got);
+        if (code == MPI_ERR_IN_STATUS) MPI_Error_class(f->status[i].MPI_ERROR, &class);
+        if (class == MPI_SUCCESS && p->is_recv) MPI_Get_count(&f->status[i], MPI_BYTE, &got);
         if (class == MPI_ERR_TRUNCATE) {
             snprintf(error, HLQ_ERROR_BYTES, "rank %d sent more than the %d bytes expected",
                      p->peer, p->bytes);
             return HLQ_E_WIRE;
         }
-        if (class != MPI_SUCCESS) return mpi_failed(e->status[i].MPI_ERROR, "MPI failed", error);
+        if (class != MPI_SUCCESS) {
+            return mpi_failed(e, f->status[i].MPI_ERROR, "MPI failed", error);
+        }
         if (got != p->bytes) {
             snprintf(error, HLQ_ERROR_BYTES, "rank %d sent %d bytes where %d were expected",
                      p->peer, got, p->bytes);
@@ -141,78 +188,152 @@ static hlq_status check_sizes(endpoint *e, int code, char *error)
     return HLQ_OK;
 }
 
-/* Polls a group of requests until all are complete or the timeout is over; *done tells which. */
-static int poll_all(endpoint *e, int requests, MPI_Request *request, MPI_Status *status,
-                    double timeout_s, int *done)
+/* Giving up ---------------------------------------------------------------------------------- */
+
+/* Takes in what other ranks gave up with. */
+static void look_for_notices(endpoint *e)
 {
-    double deadline = hlq_now() + timeout_s;
-    for (int tries = 0;; tries++) {
-        int code = MPI_Testall(requests, request, done, status);
-        if (code == MPI_ERR_IN_STATUS) *done = 1;
-        if (code != MPI_SUCCESS && code != MPI_ERR_IN_STATUS) e->broken = 1;
-        if (code != MPI_SUCCESS || *done || hlq_now() > deadline) return code;
-        if (tries % 16 == 15) sched_yield(); /* there may be more ranks than cores */
+    for (int there = 1; there;) {
+        MPI_Status status;
+        there = 0;
+        MPI_Iprobe(MPI_ANY_SOURCE, NOTICE_TAG, e->comm, &there, &status);
+        if (!there) return;
+        notice n;
+        int code = MPI_Recv(&n, sizeof n, MPI_BYTE, status.MPI_SOURCE, NOTICE_TAG, e->comm,
+                            MPI_STATUS_IGNORE);
+        if (code != MPI_SUCCESS || n.status == HLQ_OK) continue;
+        n.sentence[sizeof n.sentence - 1] = '\0';
+        e->notices[status.MPI_SOURCE] = n;
     }
 }
 
-static hlq_status wait_all(void *self, double timeout_s, char *error)
+static int is_complete(MPI_Request request)
 {
-    endpoint *e = self;
-    int done = 0;
-    int code = poll_all(e, e->requests, e->request, e->status, timeout_s, &done);
-    if (done) return check_sizes(e, code, error);
-    if (code != MPI_SUCCESS) return mpi_failed(code, "MPI failed", error);
-    return timed_out(e, error);
-}
-
-/*
- * MPI_Allreduce cannot be left once entered, so a barrier that can makes sure first that all ranks
- * are there.
- */
-static hlq_status gather_at_barrier(endpoint *e, double timeout_s, char *error)
-{
-    MPI_Request barrier;
-    int done = 0;
-    int code = MPI_Ibarrier(e->comm, &barrier);
-    if (code == MPI_SUCCESS) {
-        code = poll_all(e, 1, &barrier, MPI_STATUSES_IGNORE, timeout_s, &done);
+    int complete = 1;
+    if (request != MPI_REQUEST_NULL) {
+        MPI_Request_get_status(request, &complete, MPI_STATUS_IGNORE);
     }
-    if (code != MPI_SUCCESS || !done) e->broken = 1;
-    if (code != MPI_SUCCESS) return mpi_failed(code, "MPI_Ibarrier", error);
-    if (done) return HLQ_OK;
-    snprintf(error, HLQ_ERROR_BYTES, "some rank did not come to the sum within the timeout");
-    return HLQ_E_TIMEOUT;
+    return complete;
 }
 
-static hlq_status sum_float32(void *self, float *data, size_t count, double timeout_s, char *error)
+/* Whether a rank that this exchange waits for has given up. */
+static hlq_status gone(endpoint *e, const flight *f, char *error)
 {
-    endpoint *e = self;
-    const size_t most = PIECE_BYTES / sizeof *data;
-    hlq_status status = gather_at_barrier(e, timeout_s, error);
-    for (size_t at = 0; at < count && status == HLQ_OK; at += most) {
-        int n = count - at < most ? (int)(count - at) : (int)most;
-        int code = MPI_Allreduce(MPI_IN_PLACE, data + at, n, MPI_FLOAT, MPI_SUM, e->comm);
-        if (code != MPI_SUCCESS) {
-            e->broken = 1;
-            status = mpi_failed(code, "MPI_Allreduce", error);
+    for (int i = 0; i < f->requests; i++) {
+        int first = f->is_sum ? 0 : f->piece[i].peer;
+        int last = f->is_sum ? e->size - 1 : first;
+        for (int p = first; p <= last; p++) {
+            if (e->notices[p].status == HLQ_OK || is_complete(f->request[i])) continue;
+            snprintf(error, HLQ_ERROR_BYTES, "rank %d: %.230s", p, e->notices[p].sentence);
+            return (hlq_status)e->notices[p].status;
         }
     }
-    return status;
+    return HLQ_OK;
 }
 
+static hlq_status test(void *self, hlq_exchange *exchange, int *done, char *error)
+{
+    endpoint *e = self;
+    flight *f = exchange->state;
+    *done = 0;
+    int code = MPI_Testall(f->requests, f->request, done, f->status);
+    if (code == MPI_ERR_IN_STATUS) *done = 1;
+    if (*done) {
+        hlq_status status = check_sizes(e, f, code, error);
+        if (status == HLQ_OK) give_back(e, f);
+        return status;
+    }
+    if (code != MPI_SUCCESS) return mpi_failed(e, code, "MPI failed", error);
+    if (++e->tests % LOOK_EVERY) return HLQ_OK;
+    look_for_notices(e);
+    return gone(e, f, error);
+}
+
+static void give_up(void *self, hlq_status status, const char *sentence)
+{
+    endpoint *e = self;
+    if (e->farewell.status != HLQ_OK) return;
+    e->broken = 1;
+    e->farewell.status = (int32_t)status;
+    snprintf(e->farewell.sentence, sizeof e->farewell.sentence, "%s", sentence);
+    for (int d = 1; d < e->size; d++) {
+        MPI_Request request;
+        int p = (e->rank + d) % e->size;
+        int code =
+            MPI_Isend(&e->farewell, sizeof e->farewell, MPI_BYTE, p, NOTICE_TAG, e->comm, &request);
+        if (code == MPI_SUCCESS) MPI_Request_free(&request);
+    }
+}
+
+/* Receives that nobody has answered are taken back; what MPI is in the midst of, it goes on with. */
+static int cancel(void *self, hlq_exchange *exchange, char *missing)
+{
+    endpoint *e = self;
+    flight *f = exchange->state;
+    int in_use = 0;
+    e->broken = 1;
+    snprintf(missing, HLQ_ERROR_BYTES, "%s",
+             f && f->is_sum ? "some rank did not come to the sum" : "messages did not complete");
+    for (int i = (f ? f->requests : 0) - 1; i >= 0; i--) {
+        int done = is_complete(f->request[i]);
+        if (done) continue;
+        if (!f->is_sum && (f->piece[i].is_recv || i == f->requests - 1)) {
+            snprintf(missing, HLQ_ERROR_BYTES, "rank %d did not answer", f->piece[i].peer);
+        }
+        if (!f->is_sum && f->piece[i].is_recv) {
+            MPI_Cancel(&f->request[i]);
+            MPI_Test(&f->request[i], &done, MPI_STATUS_IGNORE);
+        }
+        in_use |= !done;
+    }
+    if (f && !in_use) give_back(e, f); /* else its requests stay MPI's */
+    return in_use;
+}
+
+static void rest(void *self, double seconds)
+{
+    endpoint *e = self;
+    (void)seconds;
+    if (++e->rests % YIELD_EVERY == 0) sched_yield();
+}
+
+/* A broken one is left to MPI, which may still read its farewell. */
 static void destroy(void *self)
 {
     endpoint *e = self;
     int finalized = 0;
     MPI_Finalized(&finalized);
-    if (!e->broken && !finalized) MPI_Comm_free(&e->comm);
-    free(e->request);
-    free(e->status);
-    free(e->piece);
+    while (e->spare) {
+        flight *f = e->spare;
+        e->spare = f->next;
+        free_flight(f);
+    }
+    if (e->broken && !finalized) return;
+    if (!finalized) MPI_Comm_free(&e->comm);
+    free(e->notices);
     free(e);
 }
 
-hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, hlq_transport *transport, char *error)
+/* Life --------------------------------------------------------------------------------------- */
+
+/* A duplicate of a communicator, within a time. */
+static hlq_status duplicate(endpoint *e, MPI_Comm original, double timeout_s, char *error)
+{
+    MPI_Request request;
+    double deadline = hlq_now() + timeout_s;
+    int done = 0, code = MPI_Comm_idup(original, &e->comm, &request);
+    while (code == MPI_SUCCESS && !done && hlq_now() < deadline) {
+        code = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+        if (!done) rest(e, 0);
+    }
+    if (code != MPI_SUCCESS) return mpi_failed(e, code, "MPI_Comm_idup", error);
+    if (done) return HLQ_OK;
+    snprintf(error, HLQ_ERROR_BYTES, "some rank did not come to the creation of a communicator");
+    return HLQ_E_TIMEOUT;
+}
+
+hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, double timeout_s, hlq_transport *transport,
+                             char *error)
 {
     int initialized = 0, finalized = 0;
     MPI_Initialized(&initialized);
@@ -226,14 +347,17 @@ hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, hlq_transport *transport, char *
     }
     endpoint *e = calloc(1, sizeof *e);
     if (!e) return HLQ_E_NOMEM;
-    int code = MPI_Comm_dup(mpi_comm, &e->comm);
-    if (code != MPI_SUCCESS) {
+    MPI_Comm_rank(mpi_comm, &e->rank);
+    MPI_Comm_size(mpi_comm, &e->size);
+    e->notices = calloc((size_t)e->size, sizeof *e->notices);
+    hlq_status status = e->notices ? duplicate(e, mpi_comm, timeout_s, error) : HLQ_E_NOMEM;
+    if (status == HLQ_E_TIMEOUT) return status; /* MPI may still write to *e */
+    if (status != HLQ_OK) {
+        free(e->notices);
         free(e);
-        return mpi_failed(code, "MPI_Comm_dup", error);
+        return status;
     }
     MPI_Comm_set_errhandler(e->comm, MPI_ERRORS_RETURN);
-    MPI_Comm_rank(e->comm, &e->rank);
-    MPI_Comm_size(e->comm, &e->size);
     *transport = (hlq_transport){
         .struct_bytes = sizeof *transport,
         .name = "mpi",
@@ -241,8 +365,11 @@ hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, hlq_transport *transport, char *
         .rank = e->rank,
         .size = e->size,
         .start = start,
-        .wait = wait_all,
-        .sum_float32 = sum_float32,
+        .test = test,
+        .cancel = cancel,
+        .rest = rest,
+        .give_up = give_up,
+        .start_sum = start_sum,
         .destroy = destroy,
     };
     return HLQ_OK;
@@ -250,10 +377,14 @@ hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, hlq_transport *transport, char *
 
 hlq_status hlq_comm_create_mpi(MPI_Comm mpi_comm, const hlq_options *options, hlq_comm **comm)
 {
+    static const hlq_options defaults = HLQ_OPTIONS_INIT;
     char error[HLQ_ERROR_BYTES] = "";
     hlq_transport transport;
+    /* What is wrong with options is for all ranks to hear, later. */
+    int readable = options && options->struct_bytes == sizeof *options && options->timeout_s > 0;
+    double timeout_s = readable ? options->timeout_s : defaults.timeout_s;
     if (comm) *comm = NULL;
-    hlq_status status = hlq_transport_mpi(mpi_comm, &transport, error);
+    hlq_status status = hlq_transport_mpi(mpi_comm, timeout_s, &transport, error);
     if (status != HLQ_OK) return hlq_create_failed(status, error);
     return hlq_comm_create_callbacks(&transport, options, comm);
 }

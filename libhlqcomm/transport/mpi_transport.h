@@ -1,5 +1,6 @@
 /*
- * MPI as a transport (part of hlqcomm_mpi). Duplicates mpi_comm: collective over its ranks.
+ * MPI as a transport (part of hlqcomm_mpi). Duplicates mpi_comm: collective over its ranks, who have
+ * timeout_s seconds to come.
  */
 #ifndef HLQ_TRANSPORT_MPI_TRANSPORT_H
 #define HLQ_TRANSPORT_MPI_TRANSPORT_H
@@ -7,6 +8,7 @@
 #include <hlqcomm/transport.h>
 #include <mpi.h>
 
-hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, hlq_transport *transport, char *error);
+hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, double timeout_s, hlq_transport *transport,
+                             char *error);
 
 #endif

@@ -1,11 +1,13 @@
 /*
- * Ranks as threads of one process: the reference transport. One board per group, a slot per rank.
+ * Ranks as threads of one process: the reference transport. A board per group, on which every rank
+ * pins the exchanges it has under way; receivers copy.
  *
- *   start   post my message lists under my slot, count `posted` up
- *   wait    for each peer: when its slot is posted, copy its message to me; count `taken` up;
- *           then wait until all peers have taken theirs, which frees my send buffers
+ *   start   pin the exchange, numbered within its channel
+ *   test    for each peer whose side of the exchange is pinned: copy its message to me. Done when
+ *           I have everybody's and everybody has mine: the pin comes off.
  *
- * A rank that gives up withdraws its slot first, so that nobody copies from memory it frees.
+ * A rank that gives up leaves its sentence and takes its pins off, so that nobody copies from
+ * memory it frees.
  */
 #include "transport_internal.h"
 
@@ -16,26 +18,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What has happened between the two sides of an exchange, kept on each. */
+enum { HAVE = 1, GIVEN = 2 };
+
+/* One rank's side of an exchange. */
+typedef struct pin {
+    struct pin *next;
+    hlq_exchange *exchange;
+    uint64_t generation; /* of the rank's communicator */
+    int have;            /* messages copied to this side */
+    int given;           /* peers that have copied from it */
+    int readers;         /* peers copying right now */
+    char *state;         /* per peer: HAVE, GIVEN */
+} pin;
+
 typedef struct {
-    hlq_message *send, *recv; /* group size entries each */
-    uint64_t posted, taken;   /* exchanges so far */
+    pin *pins, *spare;
+    uint64_t generation; /* communicators so far */
     int attached;
-    int withdrawn; /* send and recv are no more */
-    int readers;   /* peers copying from send right now */
+    int withdrawn;
+    hlq_status status; /* why */
+    char sentence[HLQ_ERROR_BYTES];
 } slot;
 
 struct hlq_thread_group {
     int size;
     pthread_mutex_t lock;
-    pthread_cond_t moved; /* some slot changed */
+    pthread_cond_t moved; /* version has changed */
+    uint64_t version;
     slot *slots;
-    hlq_message *messages;
 };
 
 typedef struct {
     hlq_thread_group *group;
     int rank;
+    uint64_t seen; /* version at the end of the last rest */
 } endpoint;
+
+/* Groups ------------------------------------------------------------------------------------- */
 
 hlq_status hlq_thread_group_create(int size, hlq_thread_group **group)
 {
@@ -46,79 +66,186 @@ hlq_status hlq_thread_group_create(int size, hlq_thread_group **group)
     if (!g) return HLQ_E_NOMEM;
     g->size = size;
     g->slots = calloc((size_t)size, sizeof *g->slots);
-    g->messages = calloc(2 * (size_t)size * (size_t)size, sizeof *g->messages);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->moved, &attributes);
     pthread_condattr_destroy(&attributes);
-    if (!g->slots || !g->messages) {
+    if (!g->slots) {
         hlq_thread_group_destroy(g);
         return HLQ_E_NOMEM;
-    }
-    for (int r = 0; r < size; r++) {
-        g->slots[r].send = g->messages + 2 * (size_t)size * (size_t)r;
-        g->slots[r].recv = g->slots[r].send + size;
     }
     *group = g;
     return HLQ_OK;
 }
 
+static void free_pins(pin *p)
+{
+    while (p) {
+        pin *next = p->next;
+        free(p->state);
+        free(p);
+        p = next;
+    }
+}
+
 void hlq_thread_group_destroy(hlq_thread_group *group)
 {
     if (!group) return;
+    for (int r = 0; r < group->size && group->slots; r++) {
+        free_pins(group->slots[r].pins);
+        free_pins(group->slots[r].spare);
+    }
     pthread_cond_destroy(&group->moved);
     pthread_mutex_destroy(&group->lock);
-    free(group->messages);
     free(group->slots);
     free(group);
 }
 
-static hlq_status start(void *self, const hlq_message *send, const hlq_message *recv, char *error)
+/* The board; called with the lock held ------------------------------------------------------- */
+
+static void changed(hlq_thread_group *g)
 {
-    (void)error;
+    g->version++;
+    pthread_cond_broadcast(&g->moved);
+}
+
+static pin *new_pin(hlq_thread_group *g, slot *mine)
+{
+    pin *p = mine->spare;
+    if (p) {
+        mine->spare = p->next;
+    } else {
+        p = calloc(1, sizeof *p);
+        if (p) p->state = calloc((size_t)g->size, 1);
+        if (p && !p->state) {
+            free(p);
+            p = NULL;
+        }
+    }
+    return p;
+}
+
+/* A peer's side of the exchange that `mine` is a side of. */
+static pin *find(const slot *other, const pin *mine)
+{
+    for (pin *p = other->pins; p; p = p->next) {
+        if (p->generation == mine->generation && p->exchange->channel == mine->exchange->channel &&
+            p->exchange->number == mine->exchange->number) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static void take_off(slot *mine, pin *p)
+{
+    pin **at = &mine->pins;
+    while (*at != p) at = &(*at)->next;
+    *at = p->next;
+    p->next = mine->spare;
+    mine->spare = p;
+}
+
+/* Whether a peer that is needed will never come. */
+static hlq_status gone(const slot *other, int peer, char *error)
+{
+    if (!other->withdrawn) return HLQ_OK;
+    snprintf(error, HLQ_ERROR_BYTES, "rank %d: %.230s", peer, other->sentence);
+    return other->status;
+}
+
+/* Exchanges ---------------------------------------------------------------------------------- */
+
+static hlq_status start(void *self, hlq_exchange *exchange, char *error)
+{
     endpoint *e = self;
     hlq_thread_group *g = e->group;
     slot *mine = &g->slots[e->rank];
     pthread_mutex_lock(&g->lock);
-    memcpy(mine->send, send, (size_t)g->size * sizeof *send);
-    memcpy(mine->recv, recv, (size_t)g->size * sizeof *recv);
-    mine->posted++;
-    pthread_cond_broadcast(&g->moved);
-    pthread_mutex_unlock(&g->lock);
-    return HLQ_OK;
-}
-
-/* Called with the lock held. */
-static hlq_status withdrawn(int peer, char *error)
-{
-    snprintf(error, HLQ_ERROR_BYTES, "rank %d gave up", peer);
-    return HLQ_E_TRANSPORT;
-}
-
-static void withdraw(hlq_thread_group *g, int rank)
-{
-    slot *mine = &g->slots[rank];
-    pthread_mutex_lock(&g->lock);
-    mine->withdrawn = 1;
-    pthread_cond_broadcast(&g->moved);
-    while (mine->readers) pthread_cond_wait(&g->moved, &g->lock);
-    pthread_mutex_unlock(&g->lock);
-}
-
-/* Called with the lock held: waits until *counter reaches value. */
-static hlq_status await(hlq_thread_group *g, const uint64_t *counter, uint64_t value, int peer,
-                        const struct timespec *deadline, char *error)
-{
-    while (*counter < value) {
-        if (pthread_cond_timedwait(&g->moved, &g->lock, deadline) == ETIMEDOUT &&
-            *counter < value) {
-            snprintf(error, HLQ_ERROR_BYTES, "rank %d did not answer within the timeout", peer);
-            return HLQ_E_TIMEOUT;
-        }
+    pin *p = new_pin(g, mine);
+    if (p) {
+        memset(p->state, 0, (size_t)g->size);
+        *p = (pin){mine->pins, exchange, mine->generation, 0, 0, 0, p->state};
+        mine->pins = p;
+        exchange->state = p;
+        changed(g);
     }
+    pthread_mutex_unlock(&g->lock);
+    if (p) return HLQ_OK;
+    snprintf(error, HLQ_ERROR_BYTES, "out of memory for an exchange");
+    return HLQ_E_NOMEM;
+}
+
+/* Copies a peer's message if it is there; lets the lock go meanwhile. */
+static hlq_status take(endpoint *e, pin *mine, int peer, char *error)
+{
+    hlq_thread_group *g = e->group;
+    slot *other = &g->slots[peer];
+    pin *theirs = find(other, mine);
+    if (!theirs) return gone(other, peer, error);
+    const hlq_message *from = &theirs->exchange->send[e->rank];
+    const hlq_message *to = &mine->exchange->recv[peer];
+    if (from->bytes != to->bytes) {
+        snprintf(error, HLQ_ERROR_BYTES, "rank %d sent %zu bytes where %zu were expected", peer,
+                 from->bytes, to->bytes);
+        return HLQ_E_WIRE;
+    }
+    if (to->bytes) {
+        theirs->readers++;
+        pthread_mutex_unlock(&g->lock);
+        memcpy(to->data, from->data, to->bytes);
+        pthread_mutex_lock(&g->lock);
+        theirs->readers--;
+    }
+    theirs->state[e->rank] |= GIVEN;
+    theirs->given++;
+    mine->state[peer] |= HAVE;
+    mine->have++;
+    changed(g);
     return HLQ_OK;
+}
+
+static hlq_status test(void *self, hlq_exchange *exchange, int *done, char *error)
+{
+    endpoint *e = self;
+    hlq_thread_group *g = e->group;
+    pin *mine = exchange->state;
+    hlq_status status = HLQ_OK;
+    *done = 0;
+    pthread_mutex_lock(&g->lock);
+    for (int d = 1; d < g->size && status == HLQ_OK; d++) {
+        int peer = (e->rank + d) % g->size;
+        if (!(mine->state[peer] & HAVE)) status = take(e, mine, peer, error);
+        else if (!(mine->state[peer] & GIVEN)) status = gone(&g->slots[peer], peer, error);
+    }
+    if (status == HLQ_OK && mine->have == g->size - 1 && mine->given == g->size - 1) {
+        take_off(&g->slots[e->rank], mine);
+        *done = 1;
+    }
+    pthread_mutex_unlock(&g->lock);
+    return status;
+}
+
+static int cancel(void *self, hlq_exchange *exchange, char *missing)
+{
+    endpoint *e = self;
+    hlq_thread_group *g = e->group;
+    pin *mine = exchange->state;
+    if (!mine) return 0;
+    pthread_mutex_lock(&g->lock);
+    snprintf(missing, HLQ_ERROR_BYTES, "other ranks did not take what was sent to them");
+    for (int d = g->size - 1; d > 0; d--) {
+        int peer = (e->rank + d) % g->size;
+        if (mine->state[peer] & HAVE) continue;
+        snprintf(missing, HLQ_ERROR_BYTES, "rank %d did not answer", peer);
+    }
+    while (mine->readers) pthread_cond_wait(&g->moved, &g->lock);
+    take_off(&g->slots[e->rank], mine);
+    changed(g);
+    pthread_mutex_unlock(&g->lock);
+    return 0;
 }
 
 static struct timespec deadline_after(double seconds)
@@ -135,58 +262,43 @@ static struct timespec deadline_after(double seconds)
     return t;
 }
 
-static hlq_status take(endpoint *e, int peer, const struct timespec *deadline, char *error)
-{
-    hlq_thread_group *g = e->group;
-    slot *mine = &g->slots[e->rank], *theirs = &g->slots[peer];
-    pthread_mutex_lock(&g->lock);
-    hlq_status status = await(g, &theirs->posted, mine->posted, peer, deadline, error);
-    if (status == HLQ_OK && theirs->withdrawn) status = withdrawn(peer, error);
-    theirs->readers += status == HLQ_OK;
-    pthread_mutex_unlock(&g->lock);
-    if (status != HLQ_OK) return status;
-
-    const hlq_message *from = &theirs->send[e->rank], *to = &mine->recv[peer];
-    if (from->bytes != to->bytes) {
-        snprintf(error, HLQ_ERROR_BYTES, "rank %d sent %zu bytes where %zu were expected", peer,
-                 from->bytes, to->bytes);
-        status = HLQ_E_WIRE;
-    } else if (to->bytes) {
-        memcpy(to->data, from->data, to->bytes);
-    }
-    pthread_mutex_lock(&g->lock);
-    theirs->readers--;
-    pthread_cond_broadcast(&g->moved);
-    pthread_mutex_unlock(&g->lock);
-    return status;
-}
-
-static hlq_status wait_all(void *self, double timeout_s, char *error)
+static void rest(void *self, double seconds)
 {
     endpoint *e = self;
     hlq_thread_group *g = e->group;
-    struct timespec deadline = deadline_after(timeout_s);
-    hlq_status status = HLQ_OK;
-    for (int d = 1; d < g->size && status == HLQ_OK; d++) {
-        status = take(e, (e->rank + d) % g->size, &deadline, error);
-    }
+    struct timespec deadline = deadline_after(seconds);
     pthread_mutex_lock(&g->lock);
-    uint64_t round = ++g->slots[e->rank].taken;
-    pthread_cond_broadcast(&g->moved);
-    for (int p = 0; p < g->size && status == HLQ_OK; p++) {
-        status = await(g, &g->slots[p].taken, round, p, &deadline, error);
+    while (g->version == e->seen) {
+        if (pthread_cond_timedwait(&g->moved, &g->lock, &deadline) == ETIMEDOUT) break;
     }
+    e->seen = g->version;
     pthread_mutex_unlock(&g->lock);
-    if (status != HLQ_OK) withdraw(g, e->rank);
-    return status;
+}
+
+static void withdraw(hlq_thread_group *g, slot *mine, hlq_status status, const char *sentence)
+{
+    if (mine->withdrawn) return;
+    mine->withdrawn = 1;
+    mine->status = status;
+    snprintf(mine->sentence, sizeof mine->sentence, "%s", sentence);
+    changed(g);
+}
+
+static void give_up(void *self, hlq_status status, const char *sentence)
+{
+    endpoint *e = self;
+    pthread_mutex_lock(&e->group->lock);
+    withdraw(e->group, &e->group->slots[e->rank], status, sentence);
+    pthread_mutex_unlock(&e->group->lock);
 }
 
 static void destroy(void *self)
 {
     endpoint *e = self;
-    withdraw(e->group, e->rank);
+    slot *mine = &e->group->slots[e->rank];
     pthread_mutex_lock(&e->group->lock);
-    e->group->slots[e->rank].attached = 0;
+    withdraw(e->group, mine, HLQ_E_TRANSPORT, "the rank has left");
+    mine->attached = 0;
     pthread_mutex_unlock(&e->group->lock);
     free(e);
 }
@@ -199,9 +311,10 @@ hlq_status hlq_transport_threads(hlq_thread_group *group, int rank, hlq_transpor
         return HLQ_E_INVALID;
     }
     pthread_mutex_lock(&group->lock);
-    int taken = group->slots[rank].attached;
-    group->slots[rank].attached = 1;
-    if (!taken) group->slots[rank].withdrawn = 0;
+    slot *mine = &group->slots[rank];
+    int taken = mine->attached;
+    mine->attached = 1;
+    if (!taken) mine->withdrawn = 0, mine->generation++;
     pthread_mutex_unlock(&group->lock);
     if (taken) {
         snprintf(error, HLQ_ERROR_BYTES, "rank %d of the thread group is already in use", rank);
@@ -209,7 +322,7 @@ hlq_status hlq_transport_threads(hlq_thread_group *group, int rank, hlq_transpor
     }
     endpoint *e = malloc(sizeof *e);
     if (!e) return HLQ_E_NOMEM;
-    *e = (endpoint){group, rank};
+    *e = (endpoint){group, rank, 0};
     *transport = (hlq_transport){
         .struct_bytes = sizeof *transport,
         .name = "threads",
@@ -217,7 +330,10 @@ hlq_status hlq_transport_threads(hlq_thread_group *group, int rank, hlq_transpor
         .rank = rank,
         .size = group->size,
         .start = start,
-        .wait = wait_all,
+        .test = test,
+        .cancel = cancel,
+        .rest = rest,
+        .give_up = give_up,
         .destroy = destroy,
     };
     return HLQ_OK;

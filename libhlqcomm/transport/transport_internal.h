@@ -7,6 +7,7 @@
 
 #include <hlqcomm/transport.h>
 
+#include <sched.h>
 #include <time.h>
 
 /* Rank `rank` of a group of threads. A group carries one transport per rank. */
@@ -24,5 +25,17 @@ static inline double hlq_now(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
+
+/* Until something may have happened, or for that long. There may be more ranks than processors. */
+static inline void hlq_transport_rest(const hlq_transport *t, double seconds)
+{
+    if (t->rest) t->rest(t->self, seconds);
+    else sched_yield();
+}
+
+/* One exchange from start to end, HLQ_E_TIMEOUT if that takes longer than timeout_s. A failure is
+   told to the other ranks. */
+hlq_status hlq_transport_run(const hlq_transport *t, hlq_exchange *exchange, double timeout_s,
+                             char *error);
 
 #endif

@@ -50,6 +50,7 @@ void hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame, cons
     uint8_t *end = hlq_segment_lay_out(frame, &run, plan.coded, plan.planes, segment);
     memset(end, 0, (size_t)(segment + frame->bytes - end));
     stats->overloads += kernels->encode(&run, src);
+    hlq_segment_seal(frame, segment);
     hlq_code_stats_add(stats, &run);
 }
 

@@ -2,6 +2,7 @@
  * Layout of a segment, its header, and the checks on what arrives. See segment.h for the picture.
  */
 #include "segment.h"
+#include "checksum.h"
 #include "plan.h"
 
 #include <hlqcomm/transport.h>
@@ -9,10 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const uint8_t magic[4] = {'H', 'L', 'Q', '1'};
+static const uint8_t magic[4] = {'H', 'L', 'Q', 'C'};
 
-/* In place of the form: the sender has no data to send. */
-enum { POISON = 255 };
+/* Where the checksum lies: at the header's end. */
+enum { CHECKSUM_AT = HLQ_HEADER_BYTES - 8 };
 
 static void put(uint8_t *p, uint64_t value, int bytes)
 {
@@ -107,11 +108,15 @@ uint8_t *hlq_segment_lay_out(const hlq_frame *frame, hlq_run *run, size_t coded,
     return first_plane + planes * HLQ_PLANE_BYTES;
 }
 
-void hlq_segment_poison(uint8_t *segment)
+static uint64_t checksum_of(const hlq_frame *frame, const uint8_t *segment)
 {
-    memcpy(segment, magic, 4);
-    segment[4] = HLQ_WIRE_VERSION;
-    segment[5] = POISON;
+    uint64_t header = hlq_checksum(segment, CHECKSUM_AT, 0);
+    return hlq_checksum(segment + HLQ_HEADER_BYTES, frame->bytes - HLQ_HEADER_BYTES, header);
+}
+
+void hlq_segment_seal(const hlq_frame *frame, uint8_t *segment)
+{
+    put(segment + CHECKSUM_AT, checksum_of(frame, segment), 8);
 }
 
 static hlq_status reject(char *error, const char *what, long long got, long long expected)
@@ -137,10 +142,6 @@ hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *r
         {"first block", (long long)get(segment + 16, 8), (long long)frame->place.first},
         {"block count", (long long)get(segment + 24, 8), (long long)frame->place.blocks},
     };
-    if (get(segment, 4) == get(magic, 4) && segment[5] == POISON) {
-        snprintf(error, HLQ_ERROR_BYTES, "the sender of a message had received a damaged one");
-        return HLQ_E_WIRE;
-    }
     for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
         if (field[i].got != field[i].expected) {
             return reject(error, field[i].what, field[i].got, field[i].expected);
@@ -149,6 +150,16 @@ hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *r
     int base = get_signed16(segment + 8);
     int limit = hlq_base_limit(frame->dtype);
     if (base < -limit || base > limit) return reject(error, "base exponent", base, 0);
+    if (get(segment + CHECKSUM_AT, 8) != checksum_of(frame, segment)) {
+        snprintf(error, HLQ_ERROR_BYTES, "a message of %zu bytes is damaged: its checksum differs",
+                 frame->bytes);
+        return HLQ_E_WIRE;
+    }
     *run = run_of(frame, base, segment);
     return HLQ_OK;
+}
+
+hlq_run hlq_segment_view(const hlq_frame *frame, uint8_t *segment)
+{
+    return run_of(frame, get_signed16(segment + 8), segment);
 }

@@ -2,9 +2,9 @@
  * A segment: one message, the coded form of some blocks of a tensor. Its size is fixed before
  * anything is known of its content: the plan fills it, zeros pad it.
  *
- *   header  32 bytes, little endian:
- *           magic "HLQ1" 4 | version 1 | form 1 | lattice 1 | zero 1 | base 2 | spread 2 | call 4 |
- *           first block 8 | blocks 8
+ *   header  40 bytes, little endian:
+ *           magic "HLQC" 4 | version 1 | form 1 | lattice 1 | zero 1 | base 2 | spread 2 | call 4 |
+ *           first block 8 | blocks 8 | checksum of all the rest 8
  *   code    1 byte per block, or 1 bit if FAILED             (form RAMP, EXPONENTS and FAILED)
  *   wide    1 bit per block, padded with zeros to 4 bytes    (form RAMP)
  *   side    4 (MODULAR) or 8 (RAMP) bytes per coded block    (form MODULAR and RAMP)
@@ -27,7 +27,7 @@ typedef enum hlq_form {
 } hlq_form;
 
 enum {
-    HLQ_HEADER_BYTES = 32,
+    HLQ_HEADER_BYTES = 40,
     HLQ_BASE_LIMIT = 160, /* largest |base| in octaves, with room for sums */
     HLQ_BASE_LIMIT_FLOAT64 = 1200,
 };
@@ -67,14 +67,18 @@ hlq_run hlq_segment_begin(const hlq_frame *frame, int base, uint8_t *segment);
 uint8_t *hlq_segment_lay_out(const hlq_frame *frame, hlq_run *run, size_t coded, size_t planes,
                              uint8_t *segment);
 
-/* Turns a segment into the notice that its sender could not make it. */
-void hlq_segment_poison(uint8_t *segment);
+/* Writes the checksum, when everything else is written: of the header before it, and with that as
+   seed, of what follows. */
+void hlq_segment_seal(const hlq_frame *frame, uint8_t *segment);
 
 /*
- * Reads and checks a header. On success *run has everything but bits, side and planes, and unless
- * MODULAR or SUMS its code points into segment. Otherwise returns HLQ_E_WIRE with a sentence in
- * error.
+ * Reads and checks a whole segment. On success *run has everything but bits, side and planes, and
+ * unless MODULAR or SUMS its code points into segment. Otherwise returns HLQ_E_WIRE with a sentence
+ * in error.
  */
 hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *run, char *error);
+
+/* The run of a segment that was opened before. */
+hlq_run hlq_segment_view(const hlq_frame *frame, uint8_t *segment);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * hlq_transport over a c10d backend. start() packs the messages into one flat tensor and starts an
- * all-to-all with split sizes; wait() waits for it and hands the parts out:
+ * all-to-all with split sizes; test() sees whether it is over and hands the parts out:
  *
  *     send[0] | send[2] | send[3]  --alltoall_base-->  recv[0] | recv[2] | recv[3]      (rank 1)
  *
@@ -13,10 +13,12 @@
 #include <ATen/ops/empty.h>
 #include <hlqcomm/transport.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <thread>
 #include <vector>
 
 namespace hlqtorch {
@@ -31,7 +33,6 @@ struct Carrier {
     Milliseconds timeout; /* of the communicator: c10d wants it when an exchange starts */
     at::Tensor sent, received;
     std::vector<int64_t> sent_bytes, received_bytes;
-    std::vector<hlq_message> targets; /* where wait() puts what was received */
     c10::intrusive_ptr<c10d::Work> work;
 };
 
@@ -64,9 +65,10 @@ at::Tensor layout(const Carrier &carrier, const hlq_message *messages, const at:
     return at::empty({total}, at::kByte);
 }
 
-hlq_status start(void *self, const hlq_message *send, const hlq_message *recv, char *error)
+hlq_status start(void *self, hlq_exchange *exchange, char *error)
 {
     Carrier *carrier = static_cast<Carrier *>(self);
+    const hlq_message *send = exchange->send, *recv = exchange->recv;
     try {
         carrier->sent = layout(*carrier, send, carrier->sent, &carrier->sent_bytes);
         carrier->received = layout(*carrier, recv, carrier->received, &carrier->received_bytes);
@@ -77,7 +79,6 @@ hlq_status start(void *self, const hlq_message *send, const hlq_message *recv, c
                 next += send[peer].bytes;
             }
         }
-        carrier->targets.assign(recv, recv + carrier->size);
         auto total = [](const std::vector<int64_t> &bytes) {
             int64_t sum = 0;
             for (int64_t part : bytes) {
@@ -102,28 +103,48 @@ hlq_status start(void *self, const hlq_message *send, const hlq_message *recv, c
     return HLQ_OK;
 }
 
-hlq_status wait(void *self, double timeout_s, char *error)
+hlq_status test(void *self, hlq_exchange *exchange, int *done, char *error)
 {
     Carrier *carrier = static_cast<Carrier *>(self);
-    const Milliseconds limit = milliseconds_from(timeout_s);
-    const auto begin = std::chrono::steady_clock::now();
+    *done = 0;
     try {
-        carrier->work->wait(limit);
+        if (!carrier->work->isCompleted()) {
+            return HLQ_OK;
+        }
+        carrier->work->wait(); /* returns at once, or throws what went wrong */
         carrier->work.reset();
     } catch (const std::exception &failure) {
-        /* What c10d throws does not say whether time ran out; the clock does. */
-        const bool late = std::chrono::steady_clock::now() - begin >= limit;
-        carrier->work.reset();
-        return report(error, late ? HLQ_E_TIMEOUT : HLQ_E_TRANSPORT, failure.what());
+        return report(error, HLQ_E_TRANSPORT, failure.what());
     }
     const uint8_t *next = carrier->received.const_data_ptr<uint8_t>();
     for (int peer = 0; peer < carrier->size; peer++) {
         if (carrier->received_bytes[peer] > 0) {
-            memcpy(carrier->targets[peer].data, next, carrier->targets[peer].bytes);
-            next += carrier->targets[peer].bytes;
+            memcpy(exchange->recv[peer].data, next, exchange->recv[peer].bytes);
+            next += exchange->recv[peer].bytes;
         }
     }
+    *done = 1;
     return HLQ_OK;
+}
+
+/* c10d reads and writes tensors of its own until its timeout, never the library's buffers. */
+int cancel(void *self, hlq_exchange *exchange, char *missing)
+{
+    (void)exchange;
+    Carrier *carrier = static_cast<Carrier *>(self);
+    carrier->work.reset();
+    snprintf(missing, HLQ_ERROR_BYTES, "torch.distributed: some rank did not answer");
+    return 0;
+}
+
+/* Until the all-to-all is over. Polled: a timed wait of c10d fails when its time is up. */
+void rest(void *self, double seconds)
+{
+    Carrier *carrier = static_cast<Carrier *>(self);
+    const auto limit = std::chrono::duration<double>(std::min(seconds, 1e-4));
+    if (carrier->work && !carrier->work->isCompleted()) {
+        std::this_thread::sleep_for(limit);
+    }
 }
 
 void destroy(void *self) { delete static_cast<Carrier *>(self); }
@@ -147,9 +168,11 @@ hlq_comm *comm_over_process_group(const c10::intrusive_ptr<c10d::ProcessGroup> &
     transport.rank = carrier->rank;
     transport.size = carrier->size;
     transport.self = carrier.release(); /* the communicator's from here on */
+    transport.in_order = 1;             /* collectives of c10d are matched by their order */
     transport.start = start;
-    transport.wait = wait;
-    transport.sum_float32 = nullptr;
+    transport.test = test;
+    transport.cancel = cancel;
+    transport.rest = rest;
     transport.destroy = destroy;
 
     hlq_comm *comm = nullptr;

@@ -17,9 +17,9 @@
  *     hlq_comm_destroy(comm);
  *
  * Promises, of every collective:
- *  - All ranks end with the same bits in recv, or every rank is given an error.
- *    Not yet so for bytes damaged on the way: a damaged header of the last exchange is an error on
- *    the rank that reads it alone, and damage to codes behind a header is not noticed.
+ *  - All ranks end with the same bits in recv, or every rank is given an error: every code carries
+ *    a checksum, and a collective ends when all ranks have said that they got through. (Plain
+ *    numbers, sent by NATIVE, are as safe as the carrier.)
  *  - Results depend on inputs and options only; no kernel variant, transport or timing shows.
  *  - A block of 256 with NaN or Inf on any rank is NaN on all ranks, all 256 of it. A block that
  *    is zero on all ranks is exactly zero. Blocks that hold only denormals count as zero.
@@ -39,7 +39,7 @@
 #define HLQ_VERSION_PATCH 0
 #define HLQ_VERSION_STRING "0.1.0"
 /* Version of the bytes on the wire; ranks of different versions refuse to work together. */
-#define HLQ_WIRE_VERSION 1
+#define HLQ_WIRE_VERSION 2
 
 #if defined(__GNUC__)
 #define HLQ_API __attribute__((visibility("default")))
@@ -68,7 +68,8 @@ extern "C" {
     X(HLQ_E_TRANSPORT, 50, "the transport failed")                                                 \
     X(HLQ_E_TIMEOUT, 51, "a rank did not answer within the timeout")                               \
     X(HLQ_E_REMOTE, 52, "another rank could not start the call")                                   \
-    X(HLQ_E_BROKEN, 53, "the communicator failed earlier; destroy it")
+    X(HLQ_E_BROKEN, 53, "the communicator failed earlier; destroy it")                             \
+    X(HLQ_E_PENDING, 60, "the collective is still under way")
 
 typedef enum hlq_status {
 #define HLQ_STATUS_ENUM(name, value, sentence) name = value,
@@ -307,6 +308,48 @@ HLQ_API HLQ_MUST_USE hlq_status hlq_all_to_all_v(hlq_comm *comm, const void *sen
                                                  const size_t *send_counts, void *recv,
                                                  const size_t *recv_counts, hlq_dtype dtype,
                                                  const hlq_call *call, hlq_stream stream);
+
+/*
+ * The same, begun and left to themselves: hlq_X_start() returns at once, with a request that
+ * hlq_test() or hlq_wait() ends. send, recv, the residual and what call points to stay untouched
+ * until then; the lists of counts may go. Any number may be under way, and be ended in any order,
+ * which may differ from rank to rank; they are started in the same order on all.
+ *
+ * There are no threads: collectives move on inside calls on their communicator. hlq_test() looks,
+ * does what can be done without waiting (which includes coding and decoding), and says if the
+ * request has ended; hlq_wait() does so until then, or for timeout_s seconds (HLQ_FOREVER: the
+ * options' timeout ends it at last), after which it returns HLQ_E_PENDING and the request lives on.
+ * When one has ended, they return its status, and the request is gone. Wrong arguments are that
+ * status, too: start itself fails only for a NULL or broken communicator or lack of memory, and
+ * then *request is NULL. Destroying the communicator ends what is under way.
+ */
+typedef struct hlq_request hlq_request;
+#define HLQ_FOREVER 1e30
+
+HLQ_API HLQ_MUST_USE hlq_status hlq_test(hlq_request *request, int *done);
+HLQ_API HLQ_MUST_USE hlq_status hlq_wait(hlq_request *request, double timeout_s);
+
+HLQ_API HLQ_MUST_USE hlq_status hlq_all_reduce_start(hlq_comm *comm, const void *send, void *recv,
+                                                     size_t count, hlq_dtype dtype, hlq_op op,
+                                                     const hlq_call *call, hlq_stream stream,
+                                                     hlq_request **request);
+HLQ_API HLQ_MUST_USE hlq_status hlq_reduce_scatter_start(hlq_comm *comm, const void *send,
+                                                         void *recv, size_t count, hlq_dtype dtype,
+                                                         hlq_op op, const hlq_call *call,
+                                                         hlq_stream stream, hlq_request **request);
+HLQ_API HLQ_MUST_USE hlq_status hlq_all_gather_start(hlq_comm *comm, const void *send, void *recv,
+                                                     size_t count, hlq_dtype dtype,
+                                                     const hlq_call *call, hlq_stream stream,
+                                                     hlq_request **request);
+HLQ_API HLQ_MUST_USE hlq_status hlq_all_to_all_start(hlq_comm *comm, const void *send, void *recv,
+                                                     size_t count, hlq_dtype dtype,
+                                                     const hlq_call *call, hlq_stream stream,
+                                                     hlq_request **request);
+HLQ_API HLQ_MUST_USE hlq_status hlq_all_to_all_v_start(hlq_comm *comm, const void *send,
+                                                       const size_t *send_counts, void *recv,
+                                                       const size_t *recv_counts, hlq_dtype dtype,
+                                                       const hlq_call *call, hlq_stream stream,
+                                                       hlq_request **request);
 
 /*
  * What a collective would cost on this rank. Local: talks to nobody. op is ignored where there is

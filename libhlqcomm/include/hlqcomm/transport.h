@@ -2,6 +2,8 @@
  * A transport moves bytes between ranks and never looks inside them. libhlqcomm brings threads
  * (one process) and MPI; anything that can move bytes between every pair of ranks can be another:
  * fill in this table and call hlq_comm_create_callbacks().
+ *
+ * Nothing here may wait for other ranks but rest(): start() begins, test() looks and goes on.
  */
 #ifndef HLQCOMM_TRANSPORT_H
 #define HLQCOMM_TRANSPORT_H
@@ -21,34 +23,68 @@ typedef struct hlq_message {
 /* Room for one sentence on what went wrong. */
 #define HLQ_ERROR_BYTES 256
 
+/*
+ * One exchange: send[p] goes to rank p, recv[p] is filled by rank p, for all p but the caller's own
+ * rank (those entries are ignored). The structure and all it points to stay where they are until
+ * test() says done or fails, or cancel().
+ *
+ * Exchanges of one channel are started in the same order on all ranks, with matching sizes.
+ * Exchanges of different channels know nothing of each other: any number may be under way, in any
+ * order (unless the transport is in_order).
+ */
+typedef struct hlq_exchange {
+    uint32_t channel, number;       /* number: 0, 1, … within the channel */
+    const hlq_message *send, *recv; /* `size` entries each */
+    float *sum;                     /* for start_sum() alone: the numbers, and how many */
+    size_t count;
+    void *state; /* the transport's own */
+} hlq_exchange;
+
 typedef struct hlq_transport {
     uint32_t struct_bytes; /* sizeof(hlq_transport) */
     const char *name;      /* "threads", "mpi"; static storage */
     void *self;            /* passed to every function */
     int rank, size;
+    int in_order; /* not 0: at most one exchange may be under way, and all ranks must start theirs
+                     in the same order; the library then does one collective after the other */
+
+    /* All functions that return a status write a sentence to error (HLQ_ERROR_BYTES long) when it
+       is not HLQ_OK. An exchange that failed is over; only cancel() follows. */
+
+    hlq_status (*start)(void *self, hlq_exchange *exchange, char *error);
 
     /*
-     * Starts an exchange: send[p] goes to rank p, recv[p] is filled by rank p, for all p but the
-     * caller's own rank (those entries are ignored). Both arrays have `size` entries and are read
-     * during the call only; the memory they point to stays the caller's and must stay in place
-     * until wait(). Every rank calls it in the same order, with matching sizes. At most one
-     * exchange is under way at a time. Must not block on other ranks.
-     * On failure returns a status and writes a sentence to error (HLQ_ERROR_BYTES long).
+     * *done becomes 1 if everything of this rank was received and its send buffers are free, else
+     * 0. Fails with HLQ_E_WIRE for a message of the wrong size, with the status that a needed
+     * rank gave up with (below), with HLQ_E_TRANSPORT for anything else.
      */
-    hlq_status (*start)(void *self, const hlq_message *send, const hlq_message *recv, char *error);
+    hlq_status (*test)(void *self, hlq_exchange *exchange, int *done, char *error);
 
     /*
-     * Ends the exchange: returns when everything of this rank was received and its send buffers are
-     * free, or with HLQ_E_TIMEOUT after timeout_s seconds without (the sentence names a missing
-     * rank), HLQ_E_WIRE for a message of the wrong size, HLQ_E_TRANSPORT for anything else.
+     * Gives an exchange up. Writes a sentence to missing (HLQ_ERROR_BYTES long) that names a rank
+     * this one was waiting for. Returns 0 if its buffers are free, 1 if the carrier cannot be kept
+     * from using some of them later: they must then stay allocated.
      */
-    hlq_status (*wait)(void *self, double timeout_s, char *error);
+    int (*cancel)(void *self, hlq_exchange *exchange, char *missing);
+
+    /* Returns when something may have happened since it last returned, at the latest after that
+       many seconds. NULL: the library yields the processor instead. */
+    void (*rest)(void *self, double seconds);
 
     /*
-     * Sum of count floats over all ranks, in place, by the carrier's own means; all ranks must end
-     * with the same bits. NULL if it has none: the sum is then made from start() and wait().
+     * Tells the other ranks, as far as that goes without waiting, that this one takes no further
+     * part, and why: test() of an exchange that needs it then fails there with this status and a
+     * sentence like "rank 2: ...". NULL: they find out when their time is over.
      */
-    hlq_status (*sum_float32)(void *self, float *data, size_t count, double timeout_s, char *error);
+    void (*give_up)(void *self, hlq_status status, const char *sentence);
+
+    /*
+     * Like start(), for a sum of exchange->count floats over all ranks, in place in exchange->sum,
+     * by the carrier's own means; all ranks end with the same bits. Sums are started in the same
+     * order on all ranks, whatever their channels. NULL if the carrier has none: sums are then
+     * made of exchanges.
+     */
+    hlq_status (*start_sum)(void *self, hlq_exchange *exchange, char *error);
 
     void (*destroy)(void *self); /* may be NULL */
 } hlq_transport;

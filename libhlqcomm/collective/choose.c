@@ -1,0 +1,102 @@
+/*
+ * Which algorithm a call gets, and what that will cost.
+ */
+#include "choose.h"
+#include "check.h"
+
+int hlq_is_sum(hlq_operation operation)
+{
+    return operation == HLQ_ALL_REDUCE || operation == HLQ_REDUCE_SCATTER;
+}
+
+/* Whether what is asked for can be done on codes. */
+int hlq_is_codable(const hlq_walk *w)
+{
+    return hlq_dtype_is_float(w->dtype) && (w->op == HLQ_SUM || w->op == HLQ_AVG);
+}
+
+static const hlq_algorithm_entry *native_of(const hlq_walk *w)
+{
+    switch (w->operation) {
+    case HLQ_REDUCE_SCATTER: return &hlq_native_reduce_scatter;
+    case HLQ_ALL_GATHER: return &hlq_native_all_gather;
+    case HLQ_ALL_TO_ALL: return &hlq_native_all_to_all;
+    case HLQ_ALL_REDUCE: break;
+    }
+    int carrier =
+        w->dtype == HLQ_FLOAT32 && hlq_is_codable(w) && w->comm->transport.start_sum != NULL;
+    return carrier ? &hlq_native_carrier : &hlq_native;
+}
+
+const hlq_algorithm_entry *hlq_entry_of(const hlq_walk *w)
+{
+    if (w->algorithm == HLQ_ALG_NATIVE) return native_of(w);
+    switch (w->operation) {
+    case HLQ_REDUCE_SCATTER:
+        return w->algorithm == HLQ_ALG_MODQ ? &hlq_modq : &hlq_coded_reduce_scatter;
+    case HLQ_ALL_GATHER: return &hlq_coded_all_gather;
+    case HLQ_ALL_TO_ALL: return &hlq_coded_all_to_all;
+    case HLQ_ALL_REDUCE: break;
+    }
+    return w->algorithm == HLQ_ALG_MODQ      ? &hlq_modq
+           : w->algorithm == HLQ_ALG_ONESHOT ? &hlq_oneshot
+                                             : &hlq_twoshot;
+}
+
+/* What AUTO stands for. Where every pair of ranks has its own count, size does not decide: ranks
+   could differ. */
+static hlq_algorithm automatic(const hlq_walk *w)
+{
+    size_t bytes = (hlq_send_elems(w) > hlq_recv_elems(w) ? hlq_send_elems(w) : hlq_recv_elems(w)) *
+                   hlq_dtype_bytes(w->dtype);
+    if (!w->has_counts && bytes < w->comm->options.min_bytes) return HLQ_ALG_NATIVE;
+    return w->size == 2 ? HLQ_ALG_ONESHOT : HLQ_ALG_TWOSHOT;
+}
+
+/* The algorithm a call resolves to: its own wish, else the communicator's, else by size. Beside
+   all-reduce there is one leg, which is oneshot's; and only sums can be made modulo 2^bits. */
+static hlq_algorithm resolve(const hlq_walk *w, const hlq_call *call)
+{
+    hlq_algorithm wanted = call ? call->algorithm : HLQ_ALG_AUTO;
+    if (wanted == HLQ_ALG_AUTO) wanted = w->comm->options.algorithm;
+    if (!hlq_is_codable(w)) return HLQ_ALG_NATIVE;
+    if (wanted == HLQ_ALG_AUTO) wanted = automatic(w);
+    if (wanted == HLQ_ALG_MODQ && !hlq_is_sum(w->operation)) wanted = HLQ_ALG_ONESHOT;
+    if (wanted == HLQ_ALG_TWOSHOT && w->operation != HLQ_ALL_REDUCE) wanted = HLQ_ALG_ONESHOT;
+    return wanted;
+}
+
+void hlq_complete(hlq_walk *w, const hlq_call *call)
+{
+    w->algorithm = resolve(w, call);
+    w->bits = call && call->bits != 0 ? call->bits : w->comm->options.bits;
+    w->residual = call ? call->residual : NULL;
+}
+
+hlq_status hlq_comm_plan(hlq_comm *comm, size_t count, hlq_dtype dtype, hlq_op op,
+                         const hlq_call *call, hlq_plan_info *info)
+{
+    if (!comm || !info || info->struct_bytes != sizeof *info) return HLQ_E_INVALID;
+    hlq_walk w = {.comm = comm,
+                  .rank = comm->rank,
+                  .size = comm->size,
+                  .operation = info->operation,
+                  .count = count,
+                  .dtype = dtype,
+                  .op = op,
+                  .error = comm->error};
+    if (!hlq_operation_name(info->operation)) {
+        return hlq_fail(&w, HLQ_E_INVALID, "info.operation does not exist");
+    }
+    if (!hlq_is_sum(info->operation)) w.op = HLQ_SUM;
+    hlq_fault f = hlq_shape_fault(&w, call);
+    if (f.status != HLQ_OK) return hlq_fail(&w, f.status, "%s", f.sentence);
+    hlq_complete(&w, call);
+    const hlq_algorithm_entry *entry = hlq_entry_of(&w);
+    int alone = comm->size == 1 || !count;
+    info->algorithm = w.algorithm;
+    info->wire_bytes = alone ? 0 : entry->wire_bytes(&w);
+    info->workspace_bytes = alone ? 0 : entry->workspace_bytes(&w);
+    info->bits_per_elem = hlq_bits_per_elem(info->wire_bytes, hlq_sent_elems(&w));
+    return HLQ_OK;
+}

@@ -1,0 +1,19 @@
+/*
+ * Which algorithm a call gets: its own wish, else the communicator's, else the best guess.
+ */
+#ifndef HLQ_COLLECTIVE_CHOOSE_H
+#define HLQ_COLLECTIVE_CHOOSE_H
+
+#include "walk.h"
+
+/* Whether an operation adds up; whether what is asked for can be done on codes. */
+int hlq_is_sum(hlq_operation operation);
+int hlq_is_codable(const hlq_walk *w);
+
+/* Fills in what a call leaves open. */
+void hlq_complete(hlq_walk *w, const hlq_call *call);
+
+/* What carries a walk's algorithm out. */
+const hlq_algorithm_entry *hlq_entry_of(const hlq_walk *w);
+
+#endif
