@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Algorithms × budgets, then the baselines. */
-enum { ENTRIES_MAX = PERF_ALGORITHMS_MAX * PERF_BITS_MAX + 8, SIZES_MAX = 64 };
+enum { ENTRIES_MAX = 2 * PERF_ALGORITHMS_MAX * PERF_BITS_MAX + 8, SIZES_MAX = 64 };
 
 typedef struct perf_table {
     perf_bench bench;
@@ -32,22 +32,33 @@ static void say(const perf_world *world, const char *sentence)
     if (world->rank == 0) fprintf(stderr, "hlq_perf: %s\n", sentence);
 }
 
+static void add_entry(perf_table *table, hlq_algorithm algorithm, double bits, double target,
+                      hlq_dtype dtype)
+{
+    table->entry[table->entries++] =
+        (perf_entry){.algorithm = algorithm, .bits = bits, .target = target, .dtype = dtype};
+}
+
 static void list_entries(perf_table *table, const perf_options *o)
 {
     for (int a = 0; a < o->algorithms; a++) {
         hlq_algorithm algorithm = o->algorithm[a];
-        int budgets = algorithm == HLQ_ALG_NATIVE ? 1 : o->bits_given;
-        for (int b = 0; b < budgets; b++) {
-            double bits = algorithm == HLQ_ALG_NATIVE ? 0.0 : o->bits[b];
-            table->entry[table->entries++] = (perf_entry){NULL, algorithm, bits, o->dtype, NULL};
+        if (algorithm == HLQ_ALG_NATIVE) {
+            add_entry(table, algorithm, 0.0, 0.0, o->dtype);
+            continue;
         }
+        for (int b = 0; b < o->bits_given; b++)
+            add_entry(table, algorithm, o->bits[b], 0.0, o->dtype);
+        for (int t = 0; t < o->targets; t++)
+            add_entry(table, algorithm, 0.0, o->target[t], o->dtype);
     }
     if (!o->baselines) return;
-    table->entry[table->entries++] = (perf_entry){"fp32", HLQ_ALG_NATIVE, 0.0, HLQ_FLOAT32, NULL};
+    table->entry[table->entries++] =
+        (perf_entry){.name = "fp32", .algorithm = HLQ_ALG_NATIVE, .dtype = HLQ_FLOAT32};
     const rival_codec *codec;
     for (int i = 0; (codec = rival_codec_at(i)) != NULL; i++)
         table->entry[table->entries++] =
-            (perf_entry){codec->name, HLQ_ALG_AUTO, 0.0, HLQ_FLOAT32, codec};
+            (perf_entry){.name = codec->name, .dtype = HLQ_FLOAT32, .codec = codec};
 }
 
 /*
@@ -123,10 +134,13 @@ static void check_entries(perf_table *table, char *error)
         hlq_call call = HLQ_CALL_INIT;
         call.algorithm = entry->algorithm;
         call.bits = entry->bits;
+        call.target_nmse = entry->target;
         if (entry->codec == NULL && hlq_comm_plan(bench->comm, bench->shape.count, entry->dtype,
                                                   HLQ_SUM, &call, &plan) != HLQ_OK) {
-            snprintf(error, TOOL_ERROR_BYTES, "--alg %s --bits %g: %s",
-                     hlq_algorithm_name(entry->algorithm), entry->bits,
+            snprintf(error, TOOL_ERROR_BYTES, "--alg %s %s %g: %s",
+                     hlq_algorithm_name(entry->algorithm),
+                     entry->target > 0.0 ? "--target" : "--bits",
+                     entry->target > 0.0 ? entry->target : entry->bits,
                      hlq_comm_last_error(bench->comm));
             return;
         }

@@ -11,6 +11,8 @@ static const char help_text[] =
     "  --op NAME               all_reduce (default), reduce_scatter, all_gather, all_to_all\n"
     "  --alg LIST              auto, twoshot, modq, oneshot, native (default auto)\n"
     "  --bits LIST             budgets on the wire, bits per number (default 4); 3.5 is fine\n"
+    "  --target LIST           errors (vNMSE) to aim at; the library finds the bits. Alone, or\n"
+    "                          beside --bits\n"
     "  --lattice E8|D4|Z       lattice of the codes (default E8)\n"
     "  --dtype NAME            float32 (default), float64, bfloat16, float16\n"
     "  --inplace               the result replaces the input\n"

@@ -13,6 +13,7 @@ enum {
     OPTION_DTYPE,
     OPTION_ALG,
     OPTION_BITS,
+    OPTION_TARGET,
     OPTION_LATTICE,
     OPTION_INPUT,
     OPTION_RANKS,
@@ -36,6 +37,7 @@ static const struct option long_options[] = {
     {"dtype", required_argument, NULL, OPTION_DTYPE},
     {"alg", required_argument, NULL, OPTION_ALG},
     {"bits", required_argument, NULL, OPTION_BITS},
+    {"target", required_argument, NULL, OPTION_TARGET},
     {"lattice", required_argument, NULL, OPTION_LATTICE},
     {"input", required_argument, NULL, OPTION_INPUT},
     {"ranks", required_argument, NULL, OPTION_RANKS},
@@ -77,22 +79,21 @@ static int read_algorithms(const char *list, perf_options *options, char *error)
     return 0;
 }
 
-/* The range is the library's business (hlq_options.bits): it is asked before anything runs. */
-static int read_bits(const char *list, perf_options *options, char *error)
+/* Ranges are the library's business (hlq_call): it is asked before anything runs. */
+static int read_reals(const char *name, const char *list, double *value, int *count, char *error)
 {
     char word[32];
-    options->bits_given = 0;
+    *count = 0;
     while (tool_next_word(&list, word, sizeof word)) {
-        if (options->bits_given == PERF_BITS_MAX) {
-            snprintf(error, TOOL_ERROR_BYTES, "--bits: at most %d values", PERF_BITS_MAX);
+        if (*count == PERF_BITS_MAX) {
+            snprintf(error, TOOL_ERROR_BYTES, "--%s: at most %d values", name, PERF_BITS_MAX);
             return PERF_EXIT_USAGE;
         }
-        double *bits = &options->bits[options->bits_given];
-        if (!tool_read_real(word, bits) || *bits <= 0.0) {
-            snprintf(error, TOOL_ERROR_BYTES, "--bits %s: not a positive number", word);
+        if (!tool_read_real(word, &value[*count]) || value[*count] <= 0.0) {
+            snprintf(error, TOOL_ERROR_BYTES, "--%s %s: not a positive number", name, word);
             return PERF_EXIT_USAGE;
         }
-        options->bits_given++;
+        (*count)++;
     }
     return 0;
 }
@@ -191,7 +192,8 @@ static int read_argument(int option, const char *text, perf_options *o, char *er
     case OPTION_OP: return read_op(text, o, error);
     case OPTION_DTYPE: return read_dtype(text, o, error);
     case OPTION_ALG: return read_algorithms(text, o, error);
-    case OPTION_BITS: return read_bits(text, o, error);
+    case OPTION_BITS: return read_reals("bits", text, o->bits, &o->bits_given, error);
+    case OPTION_TARGET: return read_reals("target", text, o->target, &o->targets, error);
     case OPTION_LATTICE: return read_lattice(text, o, error);
     case OPTION_RANKS: return read_integer("--ranks", text, 1, &o->ranks, error);
     case OPTION_SEED: return read_seed(text, o, error);
@@ -242,8 +244,6 @@ int perf_options_read(int argc, char **argv, perf_options *options, char *error)
         .check = 1,
         .algorithms = 1,
         .algorithm = {HLQ_ALG_AUTO},
-        .bits_given = 1,
-        .bits = {4.0},
         .input = "gauss",
     };
     opterr = 0;
@@ -256,5 +256,6 @@ int perf_options_read(int argc, char **argv, perf_options *options, char *error)
         snprintf(error, TOOL_ERROR_BYTES, "%s is not an option; see --help", argv[optind]);
         return PERF_EXIT_USAGE;
     }
+    if (!options->bits_given && !options->targets) options->bits[options->bits_given++] = 4.0;
     return settle_sizes(options, error);
 }

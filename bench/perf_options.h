@@ -30,6 +30,8 @@ typedef struct perf_options {
     hlq_algorithm algorithm[PERF_ALGORITHMS_MAX];
     int bits_given;
     double bits[PERF_BITS_MAX];
+    int targets;
+    double target[PERF_BITS_MAX];
     const char *input; /* a distribution or a file */
     uint64_t seed;
     int ranks; /* threads; 0: not given */

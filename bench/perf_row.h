@@ -13,7 +13,8 @@
 typedef struct perf_entry {
     const char *name; /* of a baseline; NULL: the algorithm's */
     hlq_algorithm algorithm;
-    double bits; /* 0: not a matter of choice */
+    double bits;   /* 0: not a matter of choice, or of the target */
+    double target; /* 0, or an error in place of bits */
     hlq_dtype dtype;
     const struct rival_codec *codec; /* NULL: the library */
 } perf_entry;

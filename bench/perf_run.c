@@ -91,6 +91,7 @@ static hlq_status call_collective(const perf_job *job, const void *send, void *r
     hlq_call call = HLQ_CALL_INIT;
     call.algorithm = job->entry->algorithm;
     call.bits = job->entry->bits;
+    call.target_nmse = job->entry->target;
     switch (bench->shape.op) {
     case HLQ_REDUCE_SCATTER:
         return hlq_reduce_scatter(comm, send, recv, count, dtype, HLQ_SUM, &call, NULL);
@@ -244,7 +245,7 @@ static void fill_rates(const perf_job *job, perf_row *row)
     row->busbw = row->algbw * factor;
     row->effbw = (double)plain_bytes * factor / row->time_s * 1e-9;
     row->bits_per_elem = elems > 0.0 ? 8.0 * (double)row->wire_bytes / elems : 0.0;
-    int budgeted = job->rival == NULL && tensor >= SMALLEST_BUDGETED &&
+    int budgeted = row->bits > 0.0 && job->rival == NULL && tensor >= SMALLEST_BUDGETED &&
                    (job->resolved == HLQ_ALG_TWOSHOT || job->resolved == HLQ_ALG_ONESHOT);
     row->over_budget = budgeted && 8.0 * (double)row->wire_bytes > elems * row->bits;
 }

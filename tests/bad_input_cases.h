@@ -60,28 +60,37 @@ typedef struct bad_options {
     hlq_status status; /* of all, if MISMATCH; else INVALID where it is, REMOTE elsewhere */
 } bad_options;
 
-#define OPTIONS(...) {sizeof(hlq_options), __VA_ARGS__}
-#define GOOD_TO_ALGORITHM HLQ_LATTICE_E8, HLQ_ALG_AUTO
+#define SIZED_OPTIONS(size, lattice_, algorithm_, bits_, seed_, min_bytes_, timeout_s_)            \
+    {.struct_bytes = (size),                                                                       \
+     .lattice = (lattice_),                                                                        \
+     .algorithm = (algorithm_),                                                                    \
+     .bits = (bits_),                                                                              \
+     .seed = (seed_),                                                                              \
+     .min_bytes = (min_bytes_),                                                                    \
+     .timeout_s = (timeout_s_)}
+#define OPTIONS(...) SIZED_OPTIONS(sizeof(hlq_options), __VA_ARGS__)
 
 static const bad_options all_bad_options[] = {
-    {"options.bits", OPTIONS(GOOD_TO_ALGORITHM, -4, 0, 65536, 9), HLQ_E_INVALID},
-    {"options.bits", OPTIONS(GOOD_TO_ALGORITHM, 0, 0, 65536, 9), HLQ_E_INVALID},
-    {"options.bits", OPTIONS(GOOD_TO_ALGORITHM, 0.99, 0, 65536, 9), HLQ_E_INVALID},
-    {"options.bits", OPTIONS(GOOD_TO_ALGORITHM, 13, 0, 65536, 9), HLQ_E_INVALID},
-    {"options.bits", OPTIONS(GOOD_TO_ALGORITHM, NAN, 0, 65536, 9), HLQ_E_INVALID},
-    {"options.bits", OPTIONS(GOOD_TO_ALGORITHM, INFINITY, 0, 65536, 9), HLQ_E_INVALID},
+    {"options.bits", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_AUTO, -4, 0, 65536, 9), HLQ_E_INVALID},
+    {"options.bits", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_AUTO, 0, 0, 65536, 9), HLQ_E_INVALID},
+    {"options.bits", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_AUTO, 0.99, 0, 65536, 9), HLQ_E_INVALID},
+    {"options.bits", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_AUTO, 13, 0, 65536, 9), HLQ_E_INVALID},
+    {"options.bits", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_AUTO, NAN, 0, 65536, 9), HLQ_E_INVALID},
+    {"options.bits", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_AUTO, INFINITY, 0, 65536, 9), HLQ_E_INVALID},
     {"options.lattice", OPTIONS((hlq_lattice)7, HLQ_ALG_AUTO, 4, 0, 65536, 9), HLQ_E_INVALID},
     {"options.algorithm", OPTIONS(HLQ_LATTICE_E8, (hlq_algorithm)9, 4, 0, 65536, 9), HLQ_E_INVALID},
-    {"options.timeout_s", OPTIONS(GOOD_TO_ALGORITHM, 4, 0, 65536, 0), HLQ_E_INVALID},
-    {"options.timeout_s", OPTIONS(GOOD_TO_ALGORITHM, 4, 0, 65536, -1), HLQ_E_INVALID},
-    {"options.timeout_s", OPTIONS(GOOD_TO_ALGORITHM, 4, 0, 65536, NAN), HLQ_E_INVALID},
-    {"options.struct_bytes", {8, GOOD_TO_ALGORITHM, 4, 0, 65536, 9}, HLQ_E_INVALID},
-    {"options.struct_bytes", {0, GOOD_TO_ALGORITHM, 4, 0, 65536, 9}, HLQ_E_INVALID},
-    {"bits 5", OPTIONS(GOOD_TO_ALGORITHM, 5, 0, 65536, 9), HLQ_E_MISMATCH},
+    {"options.timeout_s", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4, 0, 65536, 0), HLQ_E_INVALID},
+    {"options.timeout_s", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4, 0, 65536, -1), HLQ_E_INVALID},
+    {"options.timeout_s", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4, 0, 65536, NAN), HLQ_E_INVALID},
+    {"options.struct_bytes", SIZED_OPTIONS(8, HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4, 0, 65536, 9),
+     HLQ_E_INVALID},
+    {"options.struct_bytes", SIZED_OPTIONS(0, HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4, 0, 65536, 9),
+     HLQ_E_INVALID},
+    {"bits 5", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_AUTO, 5, 0, 65536, 9), HLQ_E_MISMATCH},
     {"lattice D4", OPTIONS(HLQ_LATTICE_D4, HLQ_ALG_AUTO, 4, 0, 65536, 9), HLQ_E_MISMATCH},
     {"algorithm modq", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_MODQ, 4, 0, 65536, 9), HLQ_E_MISMATCH},
-    {"seed 77", OPTIONS(GOOD_TO_ALGORITHM, 4, 77, 65536, 9), HLQ_E_MISMATCH},
-    {"min_bytes 1", OPTIONS(GOOD_TO_ALGORITHM, 4, 0, 1, 9), HLQ_E_MISMATCH},
+    {"seed 77", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4, 77, 65536, 9), HLQ_E_MISMATCH},
+    {"min_bytes 1", OPTIONS(HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4, 0, 1, 9), HLQ_E_MISMATCH},
 };
 
 static inline void check_bad_options(test_rank *me, const bad_options *bad, int guilty)

@@ -171,9 +171,9 @@ static inline void destruction_ends_what_is_under_way(test_rank *me)
     hlq_test_case("destroyed with requests, on rank %d of %d", me->rank, me->size);
     if (!CHECK_EQ(rank_create(me, NULL, &comm), HLQ_OK)) return;
     for (int i = 0; i < 3; i++) {
-        CHECK_EQ(hlq_all_reduce_start(comm, x, y, 5000, HLQ_FLOAT32, HLQ_SUM, NULL, NULL,
-                                      &request[i]),
-                 HLQ_OK);
+        CHECK_EQ(
+            hlq_all_reduce_start(comm, x, y, 5000, HLQ_FLOAT32, HLQ_SUM, NULL, NULL, &request[i]),
+            HLQ_OK);
     }
     CHECK_EQ(hlq_wait(request[1], HLQ_FOREVER), HLQ_OK);
     rank_barrier(me);

@@ -31,10 +31,15 @@ static void describe_function(uint64_t value, char *text, size_t bytes)
 static void describe(hlq_term term, uint64_t value, char *text, size_t bytes)
 {
     static const char *const noun[HLQ_TERMS] = {
-        [HLQ_TERM_COUNT] = "count", [HLQ_TERM_DTYPE] = "dtype",
-        [HLQ_TERM_OP] = "op",       [HLQ_TERM_ALGORITHM] = "algorithm",
-        [HLQ_TERM_BITS] = "bits",   [HLQ_TERM_LATTICE] = "lattice",
-        [HLQ_TERM_SEED] = "seed",   [HLQ_TERM_MIN_BYTES] = "min_bytes",
+        [HLQ_TERM_COUNT] = "count",
+        [HLQ_TERM_DTYPE] = "dtype",
+        [HLQ_TERM_OP] = "op",
+        [HLQ_TERM_ALGORITHM] = "algorithm",
+        [HLQ_TERM_BITS] = "bits",
+        [HLQ_TERM_TARGET] = "target_nmse",
+        [HLQ_TERM_LATTICE] = "lattice",
+        [HLQ_TERM_SEED] = "seed",
+        [HLQ_TERM_MIN_BYTES] = "min_bytes",
     };
     const char *name = NULL;
     if (term == HLQ_TERM_ALGORITHM) name = hlq_algorithm_name((hlq_algorithm)value);
@@ -43,7 +48,7 @@ static void describe(hlq_term term, uint64_t value, char *text, size_t bytes)
     if (term == HLQ_TERM_OP) name = hlq_op_name((hlq_op)value);
     if (term == HLQ_TERM_FUNCTION) {
         describe_function(value, text, bytes);
-    } else if (term == HLQ_TERM_BITS) {
+    } else if (term == HLQ_TERM_BITS || term == HLQ_TERM_TARGET) {
         double bits;
         memcpy(&bits, &value, sizeof bits);
         snprintf(text, bytes, "%s %g", noun[term], bits);

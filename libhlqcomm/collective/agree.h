@@ -15,7 +15,8 @@ typedef enum hlq_term {
     HLQ_TERM_DTYPE,
     HLQ_TERM_OP,
     HLQ_TERM_ALGORITHM,
-    HLQ_TERM_BITS, /* as the bits of a double */
+    HLQ_TERM_BITS, /* this and the next as the bits of a double */
+    HLQ_TERM_TARGET,
     HLQ_TERM_LATTICE,
     HLQ_TERM_SEED,
     HLQ_TERM_MIN_BYTES,

@@ -19,7 +19,20 @@ static hlq_fault call_fault(const hlq_call *call)
     if (call->bits != 0 && !(call->bits >= 1 && call->bits <= HLQ_BITS_MAX)) {
         return INVALID("call.bits is not 0 or in 1 … 12");
     }
+    if (!(call->target_nmse >= 0 && call->target_nmse < 1)) {
+        return INVALID("call.target_nmse is not 0 or between 0 and 1");
+    }
+    if (call->target_nmse > 0 && call->bits != 0) {
+        return INVALID("call.bits and call.target_nmse are both given");
+    }
     return none;
+}
+
+static int is_modq(const hlq_walk *w, const hlq_call *call)
+{
+    hlq_algorithm own = call ? call->algorithm : HLQ_ALG_AUTO;
+    return own == HLQ_ALG_MODQ || (own == HLQ_ALG_AUTO && hlq_is_sum(w->operation) &&
+                                   w->comm->options.algorithm == HLQ_ALG_MODQ);
 }
 
 /* What exists, but not together. */
@@ -42,6 +55,8 @@ static hlq_fault combination_fault(const hlq_walk *w, const hlq_call *call)
     } else if (wanted == HLQ_ALG_MODQ && !hlq_is_sum(w->operation)) {
         snprintf(f.sentence, sizeof f.sentence, "modq makes sums; %s has none",
                  hlq_operation_name(w->operation));
+    } else if (call && call->target_nmse > 0 && is_modq(w, call)) {
+        snprintf(f.sentence, sizeof f.sentence, "modq has no target mode; give it bits");
     } else if (call && call->residual && w->dtype == HLQ_FLOAT64) {
         snprintf(f.sentence, sizeof f.sentence, "a float32 residual cannot hold float64's");
     } else {

@@ -69,7 +69,12 @@ static hlq_algorithm resolve(const hlq_walk *w, const hlq_call *call)
 void hlq_complete(hlq_walk *w, const hlq_call *call)
 {
     w->algorithm = resolve(w, call);
-    w->bits = call && call->bits != 0 ? call->bits : w->comm->options.bits;
+    double own_bits = call ? call->bits : 0, target = w->comm->options.target_nmse;
+    if (call && call->target_nmse != 0) target = call->target_nmse;
+    /* Bits of the call's own win over a target of the communicator's. */
+    int is_target = target > 0 && w->algorithm != HLQ_ALG_NATIVE && own_bits == 0;
+    w->target_nmse = is_target ? target : 0;
+    w->bits = is_target ? 0 : own_bits != 0 ? own_bits : w->comm->options.bits;
     w->residual = call ? call->residual : NULL;
 }
 
@@ -92,6 +97,7 @@ hlq_status hlq_comm_plan(hlq_comm *comm, size_t count, hlq_dtype dtype, hlq_op o
     hlq_fault f = hlq_shape_fault(&w, call);
     if (f.status != HLQ_OK) return hlq_fail(&w, f.status, "%s", f.sentence);
     hlq_complete(&w, call);
+    if (w.target_nmse > 0) w.bits = HLQ_BITS_MAX; /* at most */
     const hlq_algorithm_entry *entry = hlq_entry_of(&w);
     int alone = comm->size == 1 || !count;
     info->algorithm = w.algorithm;

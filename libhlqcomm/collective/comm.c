@@ -37,6 +37,12 @@ static const char *options_fault(const hlq_options *o)
     if (!hlq_lattice_name(o->lattice)) return "options.lattice does not exist";
     if (!hlq_algorithm_name(o->algorithm)) return "options.algorithm does not exist";
     if (!(o->bits >= 1 && o->bits <= HLQ_BITS_MAX)) return "options.bits is not in 1 … 12";
+    if (!(o->target_nmse >= 0 && o->target_nmse < 1)) {
+        return "options.target_nmse is not 0 or between 0 and 1";
+    }
+    if (o->target_nmse > 0 && o->algorithm == HLQ_ALG_MODQ) {
+        return "modq has no target mode; give it bits";
+    }
     if (!(o->timeout_s > 0)) return "options.timeout_s is not positive";
     return NULL;
 }
@@ -59,6 +65,7 @@ static hlq_terms creation_terms(const hlq_options *o, const char *fault)
     terms.value[HLQ_TERM_LATTICE] = (uint64_t)o->lattice;
     terms.value[HLQ_TERM_ALGORITHM] = (uint64_t)o->algorithm;
     terms.value[HLQ_TERM_BITS] = hlq_term_from_double(o->bits);
+    terms.value[HLQ_TERM_TARGET] = hlq_term_from_double(o->target_nmse);
     terms.value[HLQ_TERM_SEED] = o->seed;
     terms.value[HLQ_TERM_MIN_BYTES] = o->min_bytes;
     return terms;

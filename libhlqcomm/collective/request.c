@@ -6,6 +6,7 @@
 #include "check.h"
 #include "choose.h"
 #include "progress.h"
+#include "target.h"
 
 #include <transport/transport_internal.h>
 #include <wire/checksum.h>
@@ -135,7 +136,9 @@ static hlq_terms terms_of(hlq_walk *w, const hlq_fault *f)
     terms.value[HLQ_TERM_OP] = (uint64_t)w->op;
     terms.value[HLQ_TERM_ALGORITHM] = (uint64_t)w->algorithm;
     terms.value[HLQ_TERM_BITS] = hlq_term_from_double(w->bits);
-    size_t bytes = hlq_entry_of(w)->workspace_bytes(w);
+    terms.value[HLQ_TERM_TARGET] = hlq_term_from_double(w->target_nmse);
+    const hlq_algorithm_entry *first = w->target_nmse > 0 ? &hlq_target : hlq_entry_of(w);
+    size_t bytes = first->workspace_bytes(w);
     if (hlq_arena_reserve(&w->arena, bytes) != HLQ_OK) {
         terms.status = HLQ_E_NOMEM;
         snprintf(terms.sentence, sizeof terms.sentence, "no memory for %zu bytes of workspace",
@@ -258,6 +261,7 @@ static void end(hlq_request *r, hlq_status status)
     r->stage = HLQ_STAGE_ENDED;
     r->status = status;
     r->stats.seconds = hlq_now() - r->begin;
+    r->stats.bits = r->walk.algorithm == HLQ_ALG_NATIVE ? 0 : r->walk.bits;
     r->stats.bits_per_elem = hlq_bits_per_elem(r->stats.bytes_sent, hlq_sent_elems(&r->walk));
     comm->stats = r->stats;
     if (status == HLQ_OK) r->error[0] = '\0';
@@ -266,7 +270,9 @@ static void end(hlq_request *r, hlq_status status)
 
 void hlq_request_broke(hlq_request *r, hlq_status status) { end(r, status); }
 
-/* One step of the walk, up to the next exchange. */
+static void start_walk(hlq_request *r);
+
+/* One step of a walk, up to the next exchange. */
 static void step(hlq_request *r)
 {
     hlq_walk *w = &r->walk;
@@ -277,14 +283,34 @@ static void step(hlq_request *r)
     int is_last = !steps[w->next];
     if (status == HLQ_OK && !is_last) {
         r->is_due = 1;
-    } else if (is_last) {
+    } else if (is_last && r->stage == HLQ_STAGE_STEPS) {
         tell_verdict(r, HLQ_STAGE_VERDICT, status, status == HLQ_OK ? NULL : w->error);
+    } else if (status == HLQ_OK) {
+        start_walk(r);
     } else {
         hlq_request_break(r, status);
     }
 }
 
+/* The walk of the algorithm; its arena is there unless target mode had another. */
 static void start_walk(hlq_request *r)
+{
+    hlq_walk *w = &r->walk;
+    r->stats.algorithm = w->algorithm;
+    r->entry = hlq_entry_of(w);
+    r->stage = HLQ_STAGE_STEPS;
+    w->next = 0;
+    size_t bytes = r->entry->workspace_bytes(w);
+    if (hlq_arena_reserve(&w->arena, bytes) == HLQ_OK) {
+        step(r);
+    } else {
+        hlq_fail(w, HLQ_E_NOMEM, "no memory for %zu bytes of workspace", bytes);
+        hlq_request_break(r, HLQ_E_NOMEM);
+    }
+}
+
+/* All want the same. */
+static void go_ahead(hlq_request *r)
 {
     hlq_walk *w = &r->walk;
     r->stats.algorithm = w->algorithm;
@@ -295,10 +321,12 @@ static void start_walk(hlq_request *r)
         size_t bytes = hlq_send_elems(w) * hlq_dtype_bytes(w->dtype);
         if (bytes && w->recv != w->send) memcpy(w->recv, w->send, bytes);
         end(r, HLQ_OK);
-    } else {
-        r->entry = hlq_entry_of(w);
-        r->stage = HLQ_STAGE_STEPS;
+    } else if (w->target_nmse > 0) {
+        r->entry = &hlq_target;
+        r->stage = HLQ_STAGE_TARGET;
         step(r);
+    } else {
+        start_walk(r);
     }
 }
 
@@ -317,7 +345,7 @@ static void hear_terms(hlq_request *r)
     } else if (w->has_counts) {
         check_counts(r);
     } else {
-        start_walk(r);
+        go_ahead(r);
     }
 }
 
@@ -328,10 +356,11 @@ void hlq_request_advance(hlq_request *r)
     case HLQ_STAGE_TERMS: hear_terms(r); break;
     case HLQ_STAGE_COUNTS:
         status = judge(r);
-        if (status == HLQ_OK) start_walk(r);
+        if (status == HLQ_OK) go_ahead(r);
         else if (status == HLQ_E_MISMATCH) end(r, status);
         else hlq_request_break(r, status);
         break;
+    case HLQ_STAGE_TARGET:
     case HLQ_STAGE_STEPS: step(r); break;
     case HLQ_STAGE_VERDICT:
         status = judge(r);

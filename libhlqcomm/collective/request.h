@@ -1,11 +1,11 @@
 /*
  * The life of a collective, from the call to its status:
  *
- *   TERMS ──▶ COUNTS ──▶ STEPS ──▶ VERDICT ──▶ ENDED
- *   do all    do counts  the walk  did all
- *   want the  of pairs   of an     ranks get
- *   same?     match?     algorithm through?
- *             (_v only)
+ *   TERMS ──▶ COUNTS ──▶ TARGET ──▶ STEPS ──▶ VERDICT ──▶ ENDED
+ *   do all    do counts  how many   the walk  did all
+ *   want the  of pairs   bits does  of an     ranks get
+ *   same?     match?     it take?   algorithm through?
+ *             (_v only)  (target mode)
  *
  * Each arrow is one exchange or, in STEPS, several. Nothing waits here but hlq_request_wait(): it
  * moves all collectives of the communicator on, whichever it is called for, so that ranks may wait
@@ -24,6 +24,7 @@
 typedef enum hlq_stage {
     HLQ_STAGE_TERMS,
     HLQ_STAGE_COUNTS,
+    HLQ_STAGE_TARGET,
     HLQ_STAGE_STEPS,
     HLQ_STAGE_VERDICT,
     HLQ_STAGE_ENDED,

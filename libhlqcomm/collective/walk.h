@@ -30,7 +30,8 @@ typedef struct hlq_walk {
     hlq_dtype dtype;
     hlq_op op;
     hlq_algorithm algorithm; /* never AUTO */
-    double bits;
+    double bits;             /* 0 until target mode has found them */
+    double target_nmse;      /* 0: bits were given */
     float *residual;
 
     hlq_arena arena;       /* workspace, reserved; a walk lays it out */

@@ -13,6 +13,7 @@
  */
 #include "plan.h"
 
+#include <math.h>
 #include <string.h>
 
 enum {
@@ -53,34 +54,77 @@ static int find_level(const size_t *histogram, int most, size_t side_bytes, size
     return low;
 }
 
+/*
+ * Bits by code at the level the budget pays for. What it leaves over goes to the blocks that a
+ * level one lower would raise: bits and price of these.
+ */
+typedef struct {
+    uint8_t now[256], raised[256];
+    size_t price[256];
+    size_t left;
+} levels;
+
+static levels levels_of(const hlq_histogram *h, int most_bits, size_t side_bytes,
+                        size_t budget_bytes)
+{
+    levels l = {{0}, {0}, {0}, 0};
+    int level = find_level(h->blocks, most_bits, side_bytes, budget_bytes);
+    l.left = budget_bytes - cost_at(h->blocks, level, most_bits, side_bytes);
+    for (int c = 1; c <= HLQ_CODE_TOP; c++) {
+        l.now[c] = (uint8_t)bits_at(c - level, most_bits);
+        l.raised[c] = (uint8_t)bits_at(c - level + 1, most_bits);
+        l.price[c] = cost_of(l.raised[c], side_bytes) - cost_of(l.now[c], side_bytes);
+    }
+    return l;
+}
+
 hlq_plan hlq_plan_bits(const uint8_t *code, size_t blocks, int most_bits, size_t side_bytes,
                        size_t budget_bytes, uint8_t *bits)
 {
-    size_t histogram[256] = {0};
-    for (size_t b = 0; b < blocks; b++) histogram[code[b]]++;
-    int level = find_level(histogram, most_bits, side_bytes, budget_bytes);
-    size_t left = budget_bytes - cost_at(histogram, level, most_bits, side_bytes);
-
-    /* What is left goes to the blocks that a level one lower would raise, in order. */
-    uint8_t now[256] = {0}, raised[256] = {0};
-    size_t price[256] = {0};
-    for (int c = 1; c <= HLQ_CODE_TOP; c++) {
-        now[c] = (uint8_t)bits_at(c - level, most_bits);
-        raised[c] = (uint8_t)bits_at(c - level + 1, most_bits);
-        price[c] = cost_of(raised[c], side_bytes) - cost_of(now[c], side_bytes);
-    }
+    hlq_histogram histogram = {{0}};
+    for (size_t b = 0; b < blocks; b++) histogram.blocks[code[b]]++;
+    levels l = levels_of(&histogram, most_bits, side_bytes, budget_bytes);
     hlq_plan plan = {0, 0};
     for (size_t b = 0; b < blocks; b++) {
         int c = code[b];
-        bits[b] = now[c];
-        if (price[c] && price[c] <= left) {
-            bits[b] = raised[c];
-            left -= price[c];
+        bits[b] = l.now[c];
+        if (l.price[c] && l.price[c] <= l.left) {
+            bits[b] = l.raised[c];
+            l.left -= l.price[c];
         }
         plan.coded += bits[b] != 0;
         plan.planes += bits[b];
     }
     return plan;
+}
+
+/* Energy of a block relative to one of the largest code. */
+static double energy_of_code(int c) { return exp2((c - HLQ_CODE_TOP) / 4.0); }
+
+double hlq_histogram_energy(const hlq_histogram *histogram)
+{
+    double energy = 0;
+    for (int c = 1; c <= HLQ_CODE_TOP; c++) {
+        if (histogram->blocks[c]) energy += (double)histogram->blocks[c] * energy_of_code(c);
+    }
+    return energy;
+}
+
+double hlq_plan_error(const hlq_histogram *histogram, hlq_lattice lattice, int most_bits,
+                      size_t side_bytes, size_t budget_bytes)
+{
+    levels l = levels_of(histogram, most_bits, side_bytes, budget_bytes);
+    double price = 0, error = 0, saved = 0;
+    for (int c = 1; c <= HLQ_CODE_TOP; c++) {
+        double blocks = (double)histogram->blocks[c];
+        if (blocks == 0) continue;
+        double energy = blocks * energy_of_code(c), now = hlq_plan_distortion(lattice, l.now[c]);
+        price += blocks * (double)l.price[c];
+        error += energy * now;
+        saved += energy * (now - hlq_plan_distortion(lattice, l.raised[c]));
+    }
+    /* Who is raised depends on the blocks' order; a fair share of each code is. */
+    return price > 0 ? error - saved * fmin((double)l.left / price, 1) : error;
 }
 
 double hlq_plan_distortion(hlq_lattice lattice, int bits)

@@ -22,6 +22,18 @@ enum { HLQ_PLANE_BYTES = HLQ_PLANE_WORDS * 4 };
 hlq_plan hlq_plan_bits(const uint8_t *code, size_t blocks, int most_bits, size_t side_bytes,
                        size_t budget_bytes, uint8_t *bits);
 
+/* Blocks by exponent code: all that a plan depends on. */
+typedef struct hlq_histogram {
+    size_t blocks[256];
+} hlq_histogram;
+
+/* Squared error to expect of a plan for blocks of these codes, in units of 256 × the energy per
+   number of a block of code HLQ_CODE_TOP. */
+double hlq_plan_error(const hlq_histogram *histogram, hlq_lattice lattice, int most_bits,
+                      size_t side_bytes, size_t budget_bytes);
+/* Their energy, in the same units. */
+double hlq_histogram_energy(const hlq_histogram *histogram);
+
 /* Expected squared error of a block coded with `bits`, relative to its energy; 1 for none. */
 double hlq_plan_distortion(hlq_lattice lattice, int bits);
 

@@ -187,9 +187,11 @@ typedef struct hlq_options {
     uint64_t seed;    /* of the rotation's sign flips; default 0 */
     size_t min_bytes; /* HLQ_ALG_AUTO: tensors smaller than this go native; default 64 KiB */
     double timeout_s; /* longest wait for another rank, seconds; default 300 */
+    double target_nmse; /* 0, or the error to aim at in place of bits; see hlq_call */
 } hlq_options;
 
-#define HLQ_OPTIONS_INIT {sizeof(hlq_options), HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4.0, 0, 65536, 300.0}
+#define HLQ_OPTIONS_INIT                                                                           \
+    {sizeof(hlq_options), HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4.0, 0, 65536, 300.0, 0.0}
 
 /*
  * Per-call options. Start from HLQ_CALL_INIT, or pass NULL for exactly that.
@@ -198,17 +200,22 @@ typedef struct hlq_call {
     uint32_t struct_bytes;   /* sizeof(hlq_call) */
     hlq_algorithm algorithm; /* HLQ_ALG_AUTO: the communicator's */
     double bits;             /* 0: the communicator's */
-    float *residual; /* error feedback: a float for every element of send, or NULL. Read: what
-                        earlier calls failed to send; it is added to send. Written: what this call
-                        failed to send. Start it with zeros. Blocks that hold NaN or Inf leave
-                        zeros in it. Kept on the rank; must not overlap send or recv. Unchanged if
-                        the call fails before it starts; undefined if it fails later. Untouched by
-                        native, and where a rank sends to itself in an all-to-all. Not for float64.
-                        With modq, too few bits for the number of ranks (2 for 8, 3 for
-                        16) let it grow without end. */
+    float *residual;    /* error feedback: a float for every element of send, or NULL. Read: what
+                           earlier calls failed to send; it is added to send. Written: what this call
+                           failed to send. Start it with zeros. Blocks that hold NaN or Inf leave
+                           zeros in it. Kept on the rank; must not overlap send or recv. Unchanged if
+                           the call fails before it starts; undefined if it fails later. Untouched by
+                           native, and where a rank sends to itself in an all-to-all. Not for float64.
+                           With modq, too few bits for the number of ranks (2 for 8, 3 for
+                           16) let it grow without end. */
+    double target_nmse; /* 0, or an error ‖result - exact‖² / ‖exact‖² to aim at: all ranks measure
+                           their tensors first and agree on the bits that it takes, 1 … 12, or on
+                           NATIVE if 12 are not enough. hlq_stats.bits has them. An estimate, good
+                           to about a quarter either way; a sum that nearly cancels out costs more
+                           bits. Not with modq. */
 } hlq_call;
 
-#define HLQ_CALL_INIT {sizeof(hlq_call), HLQ_ALG_AUTO, 0.0, NULL}
+#define HLQ_CALL_INIT {sizeof(hlq_call), HLQ_ALG_AUTO, 0.0, NULL, 0.0}
 
 /* A communicator: this rank's end of a group of ranks. Opaque. */
 typedef struct hlq_comm hlq_comm;
@@ -381,6 +388,7 @@ typedef struct hlq_stats {
     uint64_t bytes_sent; /* payload to other ranks, repeats included */
     uint64_t bytes_received;
     uint64_t control_bytes; /* sent to compare arguments across ranks, before the payload */
+    double bits;            /* the budget: given, or found by target mode; 0 for native */
     double bits_per_elem;   /* 8 × bytes_sent / the numbers sent, see hlq_options.bits */
     double seconds;         /* whole call, then its parts */
     double seconds_encode;
