@@ -148,10 +148,11 @@ static void take_off(slot *mine, pin *p)
     mine->spare = p;
 }
 
-/* Whether a peer that is needed will never come. */
-static hlq_status gone(const slot *other, int peer, char *error)
+/* Whether a peer that is needed will never come. One that has left an earlier communicator may yet
+   come to this. */
+static hlq_status gone(const slot *other, const pin *mine, int peer, char *error)
 {
-    if (!other->withdrawn) return HLQ_OK;
+    if (!other->withdrawn || other->generation < mine->generation) return HLQ_OK;
     snprintf(error, HLQ_ERROR_BYTES, "rank %d: %.230s", peer, other->sentence);
     return other->status;
 }
@@ -184,7 +185,7 @@ static hlq_status take(endpoint *e, pin *mine, int peer, char *error)
     hlq_thread_group *g = e->group;
     slot *other = &g->slots[peer];
     pin *theirs = find(other, mine);
-    if (!theirs) return gone(other, peer, error);
+    if (!theirs) return gone(other, mine, peer, error);
     const hlq_message *from = &theirs->exchange->send[e->rank];
     const hlq_message *to = &mine->exchange->recv[peer];
     if (from->bytes != to->bytes) {
@@ -218,7 +219,7 @@ static hlq_status test(void *self, hlq_exchange *exchange, int *done, char *erro
     for (int d = 1; d < g->size && status == HLQ_OK; d++) {
         int peer = (e->rank + d) % g->size;
         if (!(mine->state[peer] & HAVE)) status = take(e, mine, peer, error);
-        else if (!(mine->state[peer] & GIVEN)) status = gone(&g->slots[peer], peer, error);
+        else if (!(mine->state[peer] & GIVEN)) status = gone(&g->slots[peer], mine, peer, error);
     }
     if (status == HLQ_OK && mine->have == g->size - 1 && mine->given == g->size - 1) {
         take_off(&g->slots[e->rank], mine);
