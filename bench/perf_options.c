@@ -67,7 +67,9 @@ static int read_algorithms(const char *list, perf_options *options, char *error)
         int found = find_algorithm(word);
         if (found < 0) {
             snprintf(error, TOOL_ERROR_BYTES,
-                     "--alg %s: the algorithms are auto, twoshot, modq, oneshot and native", word);
+                     "--alg %s: the algorithms are auto, twoshot, modq, oneshot,"
+                     " native and hierarchical",
+                     word);
             return PERF_EXIT_USAGE;
         }
         if (options->algorithms == PERF_ALGORITHMS_MAX) {

@@ -39,6 +39,7 @@ static void describe(hlq_term term, uint64_t value, char *text, size_t bytes)
         [HLQ_TERM_TARGET] = "target_nmse",
         [HLQ_TERM_LATTICE] = "lattice",
         [HLQ_TERM_SEED] = "seed",
+        [HLQ_TERM_EXEMPT] = "exempt ranges of checksum",
         [HLQ_TERM_MIN_BYTES] = "min_bytes",
     };
     const char *name = NULL;

@@ -17,6 +17,7 @@ typedef enum hlq_term {
     HLQ_TERM_ALGORITHM,
     HLQ_TERM_BITS, /* this and the next as the bits of a double */
     HLQ_TERM_TARGET,
+    HLQ_TERM_EXEMPT, /* a checksum of the ranges */
     HLQ_TERM_LATTICE,
     HLQ_TERM_SEED,
     HLQ_TERM_MIN_BYTES,
@@ -32,6 +33,7 @@ typedef struct hlq_terms {
     int32_t status; /* HLQ_OK, or why this rank cannot take part */
     uint64_t value[HLQ_TERMS];
     uint64_t sent_to_you; /* elements; need not be equal: each rank is told its own */
+    int64_t node;         /* at creation: an id of the rank's node */
     char sentence[104];
     uint64_t checksum; /* of all before it */
 } hlq_terms;

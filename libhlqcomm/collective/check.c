@@ -28,11 +28,12 @@ static hlq_fault call_fault(const hlq_call *call)
     return none;
 }
 
-static int is_modq(const hlq_walk *w, const hlq_call *call)
+/* Whether a sum is to be made by an algorithm, of the call's or the communicator's choice. */
+static int is_wanted(const hlq_walk *w, const hlq_call *call, hlq_algorithm algorithm)
 {
     hlq_algorithm own = call ? call->algorithm : HLQ_ALG_AUTO;
-    return own == HLQ_ALG_MODQ || (own == HLQ_ALG_AUTO && hlq_is_sum(w->operation) &&
-                                   w->comm->options.algorithm == HLQ_ALG_MODQ);
+    if (own == HLQ_ALG_AUTO) own = w->comm->options.algorithm;
+    return own == algorithm && hlq_is_sum(w->operation) && hlq_is_codable(w);
 }
 
 /* What exists, but not together. */
@@ -55,7 +56,10 @@ static hlq_fault combination_fault(const hlq_walk *w, const hlq_call *call)
     } else if (wanted == HLQ_ALG_MODQ && !hlq_is_sum(w->operation)) {
         snprintf(f.sentence, sizeof f.sentence, "modq makes sums; %s has none",
                  hlq_operation_name(w->operation));
-    } else if (call && call->target_nmse > 0 && is_modq(w, call)) {
+    } else if (is_wanted(w, call, HLQ_ALG_HIERARCHICAL) && !w->comm->nodes.node_size) {
+        snprintf(f.sentence, sizeof f.sentence,
+                 "hierarchical needs equally many ranks on every node");
+    } else if (call && call->target_nmse > 0 && is_wanted(w, call, HLQ_ALG_MODQ)) {
         snprintf(f.sentence, sizeof f.sentence, "modq has no target mode; give it bits");
     } else if (call && call->residual && w->dtype == HLQ_FLOAT64) {
         snprintf(f.sentence, sizeof f.sentence, "a float32 residual cannot hold float64's");
@@ -63,6 +67,32 @@ static hlq_fault combination_fault(const hlq_walk *w, const hlq_call *call)
         f = none;
     }
     return f;
+}
+
+static int ranges_fit(const hlq_range *range, size_t ranges, size_t count)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < ranges; i++) {
+        if (range[i].start < at || range[i].start > count ||
+            range[i].count > count - range[i].start) {
+            return 0;
+        }
+        at = range[i].start + range[i].count;
+    }
+    return 1;
+}
+
+static hlq_fault exempt_fault(const hlq_walk *w, const hlq_call *call)
+{
+    if (!call || !call->exempt_ranges) return none;
+    if (w->operation != HLQ_ALL_REDUCE) {
+        return (hlq_fault){HLQ_E_UNSUPPORTED, "exempt ranges are for all-reduce"};
+    }
+    if (!call->exempt) return INVALID("call.exempt is NULL");
+    if (!ranges_fit(call->exempt, call->exempt_ranges, w->count)) {
+        return INVALID("call.exempt: ranges overlap, are out of order or end beyond count");
+    }
+    return none;
 }
 
 /* Whether a buffer of all ranks' parts could lie in memory. */
@@ -85,7 +115,8 @@ hlq_fault hlq_shape_fault(const hlq_walk *w, const hlq_call *call)
     if (w->has_counts && !w->recv_counts) return INVALID("recv_counts is NULL");
     if (!counts_fit(w)) return INVALID("count is larger than memory");
     hlq_fault f = call ? call_fault(call) : none;
-    return f.status == HLQ_OK ? combination_fault(w, call) : f;
+    if (f.status == HLQ_OK) f = combination_fault(w, call);
+    return f.status == HLQ_OK ? exempt_fault(w, call) : f;
 }
 
 static int overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes)

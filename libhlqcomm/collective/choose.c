@@ -31,6 +31,7 @@ static const hlq_algorithm_entry *native_of(const hlq_walk *w)
 const hlq_algorithm_entry *hlq_entry_of(const hlq_walk *w)
 {
     if (w->algorithm == HLQ_ALG_NATIVE) return native_of(w);
+    if (w->exempt_ranges) return &hlq_exempt;
     switch (w->operation) {
     case HLQ_REDUCE_SCATTER:
         return w->algorithm == HLQ_ALG_MODQ ? &hlq_modq : &hlq_coded_reduce_scatter;
@@ -38,9 +39,10 @@ const hlq_algorithm_entry *hlq_entry_of(const hlq_walk *w)
     case HLQ_ALL_TO_ALL: return &hlq_coded_all_to_all;
     case HLQ_ALL_REDUCE: break;
     }
-    return w->algorithm == HLQ_ALG_MODQ      ? &hlq_modq
-           : w->algorithm == HLQ_ALG_ONESHOT ? &hlq_oneshot
-                                             : &hlq_twoshot;
+    return w->algorithm == HLQ_ALG_MODQ           ? &hlq_modq
+           : w->algorithm == HLQ_ALG_HIERARCHICAL ? &hlq_hierarchical
+           : w->algorithm == HLQ_ALG_ONESHOT      ? &hlq_oneshot
+                                                  : &hlq_twoshot;
 }
 
 /* What AUTO stands for. Where every pair of ranks has its own count, size does not decide: ranks
@@ -50,6 +52,15 @@ static hlq_algorithm automatic(const hlq_walk *w)
     size_t bytes = (hlq_send_elems(w) > hlq_recv_elems(w) ? hlq_send_elems(w) : hlq_recv_elems(w)) *
                    hlq_dtype_bytes(w->dtype);
     if (!w->has_counts && bytes < w->comm->options.min_bytes) return HLQ_ALG_NATIVE;
+    return w->operation == HLQ_ALL_REDUCE ? HLQ_ALG_HIERARCHICAL : HLQ_ALG_TWOSHOT;
+}
+
+/* Two levels where there are two. */
+static hlq_algorithm by_nodes(const hlq_walk *w, int is_asked)
+{
+    const hlq_nodes *n = &w->comm->nodes;
+    if (n->nodes > 1 && n->node_size > 1) return HLQ_ALG_HIERARCHICAL;
+    if (n->nodes == 1 && is_asked) return HLQ_ALG_NATIVE;
     return w->size == 2 ? HLQ_ALG_ONESHOT : HLQ_ALG_TWOSHOT;
 }
 
@@ -60,7 +71,10 @@ static hlq_algorithm resolve(const hlq_walk *w, const hlq_call *call)
     hlq_algorithm wanted = call ? call->algorithm : HLQ_ALG_AUTO;
     if (wanted == HLQ_ALG_AUTO) wanted = w->comm->options.algorithm;
     if (!hlq_is_codable(w)) return HLQ_ALG_NATIVE;
-    if (wanted == HLQ_ALG_AUTO) wanted = automatic(w);
+    int is_auto = wanted == HLQ_ALG_AUTO;
+    if (is_auto) wanted = automatic(w);
+    if (wanted == HLQ_ALG_HIERARCHICAL && w->operation != HLQ_ALL_REDUCE) wanted = HLQ_ALG_TWOSHOT;
+    if (wanted == HLQ_ALG_HIERARCHICAL) wanted = by_nodes(w, !is_auto);
     if (wanted == HLQ_ALG_MODQ && !hlq_is_sum(w->operation)) wanted = HLQ_ALG_ONESHOT;
     if (wanted == HLQ_ALG_TWOSHOT && w->operation != HLQ_ALL_REDUCE) wanted = HLQ_ALG_ONESHOT;
     return wanted;
@@ -76,6 +90,8 @@ void hlq_complete(hlq_walk *w, const hlq_call *call)
     w->target_nmse = is_target ? target : 0;
     w->bits = is_target ? 0 : own_bits != 0 ? own_bits : w->comm->options.bits;
     w->residual = call ? call->residual : NULL;
+    w->exempt = call ? call->exempt : NULL;
+    w->exempt_ranges = call && w->algorithm != HLQ_ALG_NATIVE ? call->exempt_ranges : 0;
 }
 
 hlq_status hlq_comm_plan(hlq_comm *comm, size_t count, hlq_dtype dtype, hlq_op op,

@@ -48,7 +48,7 @@ static const char *options_fault(const hlq_options *o)
 }
 
 /* What is wrong with this rank's options or surroundings goes into the terms, for all to know. */
-static hlq_terms creation_terms(const hlq_options *o, const char *fault)
+static hlq_terms creation_terms(const hlq_options *o, int64_t node, const char *fault)
 {
     hlq_terms terms = {.wire_version = HLQ_WIRE_VERSION, .status = HLQ_OK};
     if (fault) {
@@ -68,6 +68,7 @@ static hlq_terms creation_terms(const hlq_options *o, const char *fault)
     terms.value[HLQ_TERM_TARGET] = hlq_term_from_double(o->target_nmse);
     terms.value[HLQ_TERM_SEED] = o->seed;
     terms.value[HLQ_TERM_MIN_BYTES] = o->min_bytes;
+    terms.node = node;
     return terms;
 }
 
@@ -78,14 +79,37 @@ static hlq_status allocate(const hlq_transport *transport, hlq_comm **comm)
     c->transport = *transport;
     c->rank = transport->rank;
     c->size = transport->size;
+    c->nodes.peers = calloc((size_t)c->size, sizeof *c->nodes.peers);
+    c->nodes.rail = calloc((size_t)c->size, sizeof *c->nodes.rail);
     *comm = c;
-    return hlq_request_prepare(c);
+    return c->nodes.peers && c->nodes.rail ? hlq_request_prepare(c) : HLQ_E_NOMEM;
 }
 
 static int transport_is_complete(const hlq_transport *t)
 {
     return t->struct_bytes == sizeof *t && t->start && t->test && t->cancel && t->size >= 1 &&
            t->rank >= 0 && t->rank < t->size;
+}
+
+/* The caller's group, else the carrier's node, else one of the rank's own. */
+static int64_t node_of(const hlq_comm *c)
+{
+    if (c->options.group) return c->options.group;
+    return c->transport.node ? INT64_MAX - c->transport.node : -1 - c->rank;
+}
+
+/* Compares options with all ranks, and learns which are on which node. */
+static hlq_status agree(hlq_comm *c, const hlq_terms *mine)
+{
+    size_t n = (size_t)c->size;
+    hlq_terms *all = malloc(n * sizeof *all);
+    int64_t *node = malloc(n * sizeof *node);
+    hlq_status status = all && node ? hlq_request_compare(c, mine, all) : HLQ_E_NOMEM;
+    for (size_t p = 0; p < n && status == HLQ_OK; p++) node[p] = all[p].node;
+    if (status == HLQ_OK) hlq_nodes_find(&c->nodes, node, c->rank, c->size);
+    free(all);
+    free(node);
+    return status;
 }
 
 hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_options *options,
@@ -110,9 +134,9 @@ hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_o
     const char *fault = options ? options_fault(options) : NULL;
     if (!comm) fault = "comm is NULL";
     c->options = options && !fault ? *options : defaults;
-    hlq_terms terms = creation_terms(&c->options, fault);
     c->kernels = hlq_kernels_get();
-    status = hlq_request_compare(c, &terms);
+    hlq_terms mine = creation_terms(&c->options, node_of(c), fault);
+    status = agree(c, &mine);
     if (status != HLQ_OK) {
         hlq_create_failed(status, c->error);
         hlq_comm_destroy(c);
@@ -139,5 +163,7 @@ void hlq_comm_destroy(hlq_comm *comm)
     if (!comm) return;
     hlq_requests_free(comm);
     if (comm->transport.destroy) comm->transport.destroy(comm->transport.self);
+    free(comm->nodes.peers);
+    free(comm->nodes.rail);
     free(comm);
 }

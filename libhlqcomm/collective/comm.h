@@ -4,6 +4,7 @@
 #ifndef HLQ_COLLECTIVE_COMM_H
 #define HLQ_COLLECTIVE_COMM_H
 
+#include "nodes.h"
 #include "workspace.h"
 
 #include <kernels/kernels.h>
@@ -16,6 +17,7 @@ struct hlq_comm {
     int rank, size;
     hlq_options options;
     const hlq_kernels *kernels;
+    hlq_nodes nodes;
     struct hlq_request *active; /* collectives under way, oldest first */
     struct hlq_request *idle;   /* others' memory, for the next ones */
     uint32_t call;              /* number of the collective started last; 0 is creation */

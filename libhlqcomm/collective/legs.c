@@ -153,7 +153,7 @@ static hlq_status open_part(const hlq_walk *w, hlq_legs *legs, const hlq_part *p
     uint8_t *segment = p == w->rank ? legs->out[p] : legs->in[p];
     hlq_status status = hlq_segment_read(&frame, segment, legs->bits[p], &legs->run[p], what);
     if (status == HLQ_OK) return HLQ_OK;
-    return hlq_fail(w, status, "from rank %d: %.200s", p, what);
+    return hlq_fail(w, status, "from rank %d: %.200s", hlq_rank_of(w, p), what);
 }
 
 hlq_status hlq_open_terms(hlq_walk *w, hlq_legs *legs, const hlq_part *part, const hlq_source *own,

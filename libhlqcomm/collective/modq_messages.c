@@ -17,7 +17,8 @@ hlq_status hlq_modq_from(const hlq_walk *w, int p, const hlq_frame *frame, uint8
         return HLQ_OK;
     }
     hlq_status status = hlq_segment_open(frame, segment, run, what);
-    return status == HLQ_OK ? HLQ_OK : hlq_fail(w, status, "from rank %d: %.200s", p, what);
+    return status == HLQ_OK ? HLQ_OK
+                            : hlq_fail(w, status, "from rank %d: %.200s", hlq_rank_of(w, p), what);
 }
 
 size_t hlq_modq_sealed_bytes(size_t bytes) { return bytes ? HLQ_SEAL_BYTES + bytes : 0; }

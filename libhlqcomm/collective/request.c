@@ -125,6 +125,9 @@ void hlq_requests_free(hlq_comm *comm)
 
 /* Terms -------------------------------------------------------------------------------------- */
 
+/* With exempt ranges, the target is for the rest, see exempt.c. */
+static int has_target_stage(const hlq_walk *w) { return w->target_nmse > 0 && !w->exempt_ranges; }
+
 static hlq_terms terms_of(hlq_walk *w, const hlq_fault *f)
 {
     hlq_terms terms = {.wire_version = HLQ_WIRE_VERSION, .status = (int32_t)f->status};
@@ -137,7 +140,8 @@ static hlq_terms terms_of(hlq_walk *w, const hlq_fault *f)
     terms.value[HLQ_TERM_ALGORITHM] = (uint64_t)w->algorithm;
     terms.value[HLQ_TERM_BITS] = hlq_term_from_double(w->bits);
     terms.value[HLQ_TERM_TARGET] = hlq_term_from_double(w->target_nmse);
-    const hlq_algorithm_entry *first = w->target_nmse > 0 ? &hlq_target : hlq_entry_of(w);
+    terms.value[HLQ_TERM_EXEMPT] = hlq_checksum(w->exempt, w->exempt_ranges * sizeof *w->exempt, 0);
+    const hlq_algorithm_entry *first = has_target_stage(w) ? &hlq_target : hlq_entry_of(w);
     size_t bytes = first->workspace_bytes(w);
     if (hlq_arena_reserve(&w->arena, bytes) != HLQ_OK) {
         terms.status = HLQ_E_NOMEM;
@@ -214,7 +218,7 @@ static void tell_verdict(hlq_request *r, hlq_stage stage, hlq_status status, con
     for (int p = 0; p < w->size; p++) {
         w->in[p] = (hlq_message){&r->verdicts[p], sizeof *r->verdicts};
     }
-    r->verdicts[w->rank] = *r->given;
+    memcpy(&r->verdicts[w->rank], r->given, sizeof *r->given);
     r->stage = stage;
     r->is_due = 1;
 }
@@ -321,7 +325,7 @@ static void go_ahead(hlq_request *r)
         size_t bytes = hlq_send_elems(w) * hlq_dtype_bytes(w->dtype);
         if (bytes && w->recv != w->send) memcpy(w->recv, w->send, bytes);
         end(r, HLQ_OK);
-    } else if (w->target_nmse > 0) {
+    } else if (has_target_stage(w)) {
         r->entry = &hlq_target;
         r->stage = HLQ_STAGE_TARGET;
         step(r);
@@ -412,11 +416,13 @@ hlq_status hlq_request_run(const hlq_walk *asked, const hlq_call *call, hlq_stre
     return status == HLQ_OK ? hlq_wait(r, HLQ_FOREVER) : status;
 }
 
-hlq_status hlq_request_compare(hlq_comm *comm, const hlq_terms *terms)
+hlq_status hlq_request_compare(hlq_comm *comm, const hlq_terms *mine, hlq_terms *all)
 {
     hlq_walk nothing = {.comm = comm};
     hlq_request *r = take(comm, &nothing);
     if (!r) return HLQ_E_NOMEM;
-    tell_terms(r, terms);
-    return hlq_wait(r, HLQ_FOREVER);
+    tell_terms(r, mine);
+    hlq_status status = hlq_wait(r, HLQ_FOREVER); /* r is idle then, and still whole */
+    memcpy(all, r->terms, (size_t)comm->size * sizeof *all);
+    return status;
 }

@@ -60,8 +60,8 @@ struct hlq_request {
 /* Memory for one more collective, in comm->idle: HLQ_E_NOMEM if there is none. */
 hlq_status hlq_request_prepare(hlq_comm *comm);
 
-/* Compares terms alone, for creation. */
-hlq_status hlq_request_compare(hlq_comm *comm, const hlq_terms *terms);
+/* Compares terms alone, for creation; all: becomes every rank's, `size` entries. */
+hlq_status hlq_request_compare(hlq_comm *comm, const hlq_terms *mine, hlq_terms *all);
 
 /* Starts what a public function was called with; then does all of it. call and stream are the
    caller's. */

@@ -24,6 +24,7 @@ const char *hlq_algorithm_name(hlq_algorithm algorithm)
     case HLQ_ALG_ONESHOT: return "oneshot";
     case HLQ_ALG_MODQ: return "modq";
     case HLQ_ALG_NATIVE: return "native";
+    case HLQ_ALG_HIERARCHICAL: return "hierarchical";
     }
     return NULL;
 }

@@ -140,7 +140,7 @@ static hlq_status tell(hlq_walk *w)
     }
     if (hlq_is_sum(w->operation)) sketch(w, &s);
     s.mine->checksum = checksum_of(s.mine);
-    s.theirs[w->rank] = *s.mine;
+    memcpy(&s.theirs[w->rank], s.mine, sizeof *s.mine); /* padding too */
     hlq_send_to_all(w, s.mine, sizeof *s.mine);
     for (int p = 0; p < w->size; p++) w->in[p] = (hlq_message){&s.theirs[p], sizeof *s.theirs};
     return HLQ_OK;
@@ -167,7 +167,7 @@ static void predict(const hlq_walk *w, const space *s, double vnmse[GRID])
     double coded = 0;
     for (int p = 0; p < w->size; p++) coded += s->theirs[p].energy;
     double energy = hlq_is_sum(w->operation) ? energy_of_sum(w, s) : coded;
-    int is_coded_twice = w->operation == HLQ_ALL_REDUCE && w->algorithm == HLQ_ALG_TWOSHOT;
+    int is_coded_twice = w->operation == HLQ_ALL_REDUCE && w->algorithm != HLQ_ALG_ONESHOT;
     for (int i = 0; i < GRID; i++) {
         double error = 0;
         for (int p = 0; p < w->size; p++) error += s->theirs[p].error[i];
@@ -199,7 +199,8 @@ static hlq_status decide(hlq_walk *w)
     double vnmse[GRID];
     for (int p = 0; p < w->size; p++) {
         if (s.theirs[p].checksum != checksum_of(&s.theirs[p])) {
-            return hlq_fail(w, HLQ_E_WIRE, "from rank %d: its account of errors is damaged", p);
+            return hlq_fail(w, HLQ_E_WIRE, "from rank %d: its account of errors is damaged",
+                            hlq_rank_of(w, p));
         }
     }
     predict(w, &s, vnmse);

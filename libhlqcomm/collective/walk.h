@@ -18,8 +18,9 @@
 
 typedef struct hlq_walk {
     hlq_comm *comm;
-    int rank, size; /* of those who walk together */
-    uint32_t call;  /* number of the collective on its communicator */
+    int rank, size;    /* of those who walk together */
+    const int *member; /* their ranks in the communicator; NULL: they are all of it */
+    uint32_t call;     /* number of the collective on its communicator */
 
     hlq_operation operation;
     const void *send;
@@ -33,6 +34,8 @@ typedef struct hlq_walk {
     double bits;             /* 0 until target mode has found them */
     double target_nmse;      /* 0: bits were given */
     float *residual;
+    const hlq_range *exempt;
+    size_t exempt_ranges;
 
     hlq_arena arena;       /* workspace, reserved; a walk lays it out */
     hlq_arena more;        /* what only turns out to be needed on the way */
@@ -66,9 +69,12 @@ typedef struct hlq_algorithm_entry {
     hlq_step *const *steps;
 } hlq_algorithm_entry;
 
-extern const hlq_algorithm_entry hlq_twoshot, hlq_oneshot, hlq_modq, hlq_native, hlq_native_carrier,
-    hlq_coded_reduce_scatter, hlq_native_reduce_scatter, hlq_coded_all_gather,
-    hlq_native_all_gather, hlq_coded_all_to_all, hlq_native_all_to_all;
+extern const hlq_algorithm_entry hlq_twoshot, hlq_oneshot, hlq_modq, hlq_hierarchical, hlq_exempt,
+    hlq_native, hlq_native_carrier, hlq_coded_reduce_scatter, hlq_native_reduce_scatter,
+    hlq_coded_all_gather, hlq_native_all_gather, hlq_coded_all_to_all, hlq_native_all_to_all;
+
+/* What rank p of a walk is in its communicator. */
+static inline int hlq_rank_of(const hlq_walk *w, int p) { return w->member ? w->member[p] : p; }
 
 /* What of send goes to rank p, and what of recv comes from there. */
 hlq_part hlq_part_to(const hlq_walk *w, int p);

@@ -332,6 +332,18 @@ static hlq_status duplicate(endpoint *e, MPI_Comm original, double timeout_s, ch
     return HLQ_E_TIMEOUT;
 }
 
+/* One more than the first rank on the same machine; 0 if MPI cannot tell. */
+static int find_node(const endpoint *e)
+{
+    MPI_Comm node;
+    int first = e->rank, code;
+    code = MPI_Comm_split_type(e->comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
+    if (code != MPI_SUCCESS) return 0;
+    code = MPI_Bcast(&first, 1, MPI_INT, 0, node);
+    MPI_Comm_free(&node);
+    return code == MPI_SUCCESS ? 1 + first : 0;
+}
+
 hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, double timeout_s, hlq_transport *transport,
                              char *error)
 {
@@ -358,12 +370,14 @@ hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, double timeout_s, hlq_transport 
         return status;
     }
     MPI_Comm_set_errhandler(e->comm, MPI_ERRORS_RETURN);
+    int node = find_node(e);
     *transport = (hlq_transport){
         .struct_bytes = sizeof *transport,
         .name = "mpi",
         .self = e,
         .rank = e->rank,
         .size = e->size,
+        .node = node,
         .start = start,
         .test = test,
         .cancel = cancel,

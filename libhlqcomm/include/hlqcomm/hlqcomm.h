@@ -138,14 +138,17 @@ typedef enum hlq_lattice {
 
 /*
  * Algorithms; what each does and costs is told above its implementation in libhlqcomm/collective/.
- *  AUTO     native below min_bytes, else oneshot for 2 ranks, else twoshot. Native for what cannot
- *           be compressed: integers, MIN, MAX, PRODUCT.
+ *  AUTO     native below min_bytes, else hierarchical where several ranks share each of several
+ *           nodes, else oneshot for 2 ranks, else twoshot. Native for what cannot be compressed:
+ *           integers, MIN, MAX, PRODUCT.
  *  TWOSHOT  each rank owns a part: codes to the owner, sum, codes of the sum to all. Lowest error.
  *  ONESHOT  codes of the whole tensor to all; one quantization, one hop. Best for 2 ranks.
  *  MODQ     integer sum of codes modulo 2^k: the same bits for any order of ranks or hops.
  *           Sums that do not fit are noticed and sent again with more bits.
  *  NATIVE   no compression: through MPI, or raw numbers combined in rank order.
- * Reduce-scatter, all-gather and all-to-all have one hop: TWOSHOT is ONESHOT there. MODQ makes
+ *  HIERARCHICAL  raw numbers within a node, twoshot between nodes; native if there is one node.
+ *           HLQ_E_UNSUPPORTED if nodes have different numbers of ranks.
+ * Reduce-scatter, all-gather and all-to-all have one hop: TWOSHOT and HIERARCHICAL are ONESHOT. MODQ makes
  * sums, so all-gather and all-to-all have none: HLQ_E_UNSUPPORTED in hlq_call, ONESHOT if it is the
  * communicator's.
  */
@@ -155,6 +158,7 @@ typedef enum hlq_algorithm {
     HLQ_ALG_ONESHOT = 2,
     HLQ_ALG_MODQ = 3,
     HLQ_ALG_NATIVE = 4,
+    HLQ_ALG_HIERARCHICAL = 5,
 } hlq_algorithm;
 
 /* "twoshot", "E8", … ; NULL for a value that does not exist. Static storage. */
@@ -188,10 +192,17 @@ typedef struct hlq_options {
     size_t min_bytes; /* HLQ_ALG_AUTO: tensors smaller than this go native; default 64 KiB */
     double timeout_s; /* longest wait for another rank, seconds; default 300 */
     double target_nmse; /* 0, or the error to aim at in place of bits; see hlq_call */
+    int group; /* ranks of the same group are a node to HIERARCHICAL; may differ between ranks;
+                  0: the machine is, where the transport can tell */
 } hlq_options;
 
 #define HLQ_OPTIONS_INIT                                                                           \
-    {sizeof(hlq_options), HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4.0, 0, 65536, 300.0, 0.0}
+    {sizeof(hlq_options), HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4.0, 0, 65536, 300.0, 0.0, 0}
+
+/* Elements start … start + count - 1 of a tensor. */
+typedef struct hlq_range {
+    size_t start, count;
+} hlq_range;
 
 /*
  * Per-call options. Start from HLQ_CALL_INIT, or pass NULL for exactly that.
@@ -213,9 +224,13 @@ typedef struct hlq_call {
                            NATIVE if 12 are not enough. hlq_stats.bits has them. An estimate, good
                            to about a quarter either way; a sum that nearly cancels out costs more
                            bits. Not with modq. */
+    const hlq_range *exempt; /* all-reduce: elements that are summed without loss, in the same call;
+                                ascending, apart. They cost their plain size on top of the bits of
+                                the rest. Equal on all ranks. */
+    size_t exempt_ranges;
 } hlq_call;
 
-#define HLQ_CALL_INIT {sizeof(hlq_call), HLQ_ALG_AUTO, 0.0, NULL, 0.0}
+#define HLQ_CALL_INIT {sizeof(hlq_call), HLQ_ALG_AUTO, 0.0, NULL, 0.0, NULL, 0}
 
 /* A communicator: this rank's end of a group of ranks. Opaque. */
 typedef struct hlq_comm hlq_comm;

@@ -45,6 +45,7 @@ typedef struct hlq_transport {
     const char *name;      /* "threads", "mpi"; static storage */
     void *self;            /* passed to every function */
     int rank, size;
+    int node;     /* the same, and not 0, on ranks of one machine; 0 if that is not known */
     int in_order; /* not 0: at most one exchange may be under way, and all ranks must start theirs
                      in the same order; the library then does one collective after the other */
 
