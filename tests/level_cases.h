@@ -60,7 +60,8 @@ static inline void numbers(const level_case *c, int p, uint64_t stream, double *
     }
 }
 
-/* What the result should be, less what residuals kept: exactly so, but for rounding. */
+/* What the result should be, less what residuals kept: exactly so, but for rounding. Errors are
+   measured against the contributions' energy, since single sums may cancel out. */
 static inline void check_result(test_rank *me, const level_case *c, uint64_t stream,
                                 const double *result, const float *residual, double tolerance)
 {
@@ -72,6 +73,7 @@ static inline void check_result(test_rank *me, const level_case *c, uint64_t str
         numbers(c, p, stream, x);
         for (size_t i = 0; i < c->count; i++) {
             exact[i] += factor * x[i];
+            if (!is_exempt(c, i)) energy += factor * factor * x[i] * x[i];
             if (c->has_residual) exact[i] -= factor * (double)kept[(size_t)p * c->count + i];
         }
     }
@@ -81,7 +83,6 @@ static inline void check_result(test_rank *me, const level_case *c, uint64_t str
             worst_exempt = fmax(worst_exempt, off / (500 * factor * me->size));
         } else {
             error += off * off;
-            energy += exact[i] * exact[i];
         }
     }
     CHECK_AT_MOST(error, tolerance * energy + 1e-30);
@@ -118,8 +119,8 @@ static inline void run_case(test_rank *me, hlq_comm *comm, const level_case *c, 
         CHECK(rank_same(me, recv, bytes));
         dtype_load(c->dtype, recv, c->count, x);
         /* With residuals, what is left is their and the type's rounding, (2^-8)² at worst; without, 6 bits' error
-           (5e-4 in twoshot; small tensors and modq are worse), oneshot's on n > 2 ranks aside. */
-        double rounding = c->dtype == HLQ_BFLOAT16 ? 1.6e-5 : 1e-6, tolerance = 2e-2;
+           (5e-4 in twoshot, 3e-2 in modq on 9 ranks; a single number is worse), oneshot's on n > 2 ranks aside. */
+        double rounding = c->dtype == HLQ_BFLOAT16 ? 1.6e-5 : 1e-6, tolerance = 6e-2;
         if (c->algorithm == HLQ_ALG_ONESHOT && !c->is_target) tolerance = 2;
         check_result(me, c, stream, x, residual, c->has_residual ? rounding : tolerance);
     }
