@@ -51,7 +51,8 @@ def test_digits_reach_the_accuracy_of_fp32(tmp_path: Path) -> None:
 def test_bytes_learn_as_with_fp32(tmp_path: Path) -> None:
     program = jobs.torchrun(2, jobs.EXAMPLES / "train_bytes.py")
     fp32 = train(program, tmp_path, comm="fp32", steps=40)
-    hlq = train(program, tmp_path, comm="hlq", steps=40)
+    hlq = train(program, tmp_path, comm="hlq", algorithm="twoshot", steps=40, points=20)
+    assert len(fp32["curve"]) == 10 and len(hlq["curve"]) == 20
     assert hlq["bytes_sent_per_rank"] < fp32["bytes_sent_per_rank"] / 7
     # Random bytes have a loss of ln 256 = 5.5; this far along, fp32 is near 2.7 and runs with other
     # seeds lie within 0.1 of it.
@@ -75,6 +76,7 @@ def test_examples_run_alone(tmp_path: Path) -> None:
     ("options", "words"),
     [
         (["--bits", "many"], "argument --bits: invalid float value: 'many'"),
+        (["--algorithm", "none"], "argument --algorithm: invalid choice: 'none'"),
         (["--steps", "0"], "argument --steps: must be at least 1"),
         (["--json", "/nowhere/at/all.json"], "folder of /nowhere/at/all.json does not exist"),
     ],

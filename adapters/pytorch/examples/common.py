@@ -24,7 +24,7 @@ from hlqtorch import HLQError
 from hlqtorch.dist.comm_hooks import HLQState, hlq_ddp_comm_hook
 from hlqtorch.dist.launcher import Place, init_process_group, place
 
-LINES = 10  # of progress, and points of the curve
+ALGORITHMS = ("auto", "twoshot", "oneshot", "modq")
 
 
 @dataclass
@@ -76,8 +76,17 @@ def arguments(description: str, steps: int) -> argparse.Namespace:
     parser.add_argument(
         "--bits", type=float, default=4.0, help="hlq: bits per number (%(default)s)"
     )
+    parser.add_argument(
+        "--algorithm", choices=ALGORITHMS, default="auto", help="hlq: default %(default)s"
+    )
     parser.add_argument("--steps", type=positive, default=steps, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
+    parser.add_argument(
+        "--points",
+        type=positive,
+        default=10,
+        help="of the curve, and lines of progress (%(default)s)",
+    )
     parser.add_argument("--json", type=writable, metavar="FILE", help="write the result there")
     return parser.parse_args()
 
@@ -90,17 +99,23 @@ def _bf16_on_host(state: object, bucket: dist.GradBucket) -> torch.futures.Futur
 class Average:
     """How gradients are averaged, and what each rank has sent for it so far."""
 
-    def __init__(self, comm: str, bits: float, model: DistributedDataParallel, ranks: int) -> None:
+    def __init__(
+        self, options: argparse.Namespace, model: DistributedDataParallel, ranks: int
+    ) -> None:
         self._state: HLQState | None = None
         # Payload of a ring all-reduce, which the rivals use: every number travels 2 (n-1)/n times.
         elements = sum(parameter.numel() for parameter in model.parameters())
-        width = {"fp32": 4, "bf16": 2, "hlq": 0}[comm]
+        width = {"fp32": 4, "bf16": 2, "hlq": 0}[options.comm]
         self._ring_bytes = 2 * (ranks - 1) / ranks * elements * width
         self._steps = 0
-        if comm == "hlq":
-            self._state = HLQState(bits=bits, named_parameters=model.module.named_parameters())
+        if options.comm == "hlq":
+            self._state = HLQState(
+                bits=options.bits,
+                algorithm=options.algorithm,
+                named_parameters=model.module.named_parameters(),
+            )
             model.register_comm_hook(self._state, hlq_ddp_comm_hook)
-        elif comm == "bf16":
+        elif options.comm == "bf16":
             model.register_comm_hook(None, _bf16_on_host)
 
     def count_step(self) -> None:
@@ -148,12 +163,12 @@ def _score(model: nn.Module, held_out: list[tuple[Tensor, Tensor]]) -> list[floa
 
 def _train(task: Task, options: argparse.Namespace, here: Place) -> dict[str, object]:
     model = DistributedDataParallel(task.model)
-    average = Average(options.comm, options.bits, model, here.size)
+    average = Average(options, model, here.size)
     optimizer = torch.optim.AdamW(model.parameters(), lr=task.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.steps)
     curve: list[dict[str, float]] = []
     recent: list[float] = []
-    every = max(1, options.steps // LINES)
+    every = max(1, options.steps // options.points)
     dist.barrier()
     start = time.perf_counter()
     for step in range(1, options.steps + 1):
