@@ -61,7 +61,7 @@ static inline void numbers(const level_case *c, int p, uint64_t stream, double *
 }
 
 /* What the result should be, less what residuals kept: exactly so, but for rounding. Errors are
-   measured against the contributions' energy, since single sums may cancel out. */
+   measured against the contributions' energy too, since single sums may cancel out. */
 static inline void check_result(test_rank *me, const level_case *c, uint64_t stream,
                                 const double *result, const float *residual, double tolerance)
 {
@@ -83,6 +83,7 @@ static inline void check_result(test_rank *me, const level_case *c, uint64_t str
             worst_exempt = fmax(worst_exempt, off / (500 * factor * me->size));
         } else {
             error += off * off;
+            energy += exact[i] * exact[i];
         }
     }
     CHECK_AT_MOST(error, tolerance * energy + 1e-30);
