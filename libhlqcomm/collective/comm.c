@@ -131,18 +131,23 @@ hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_o
         else if (transport->destroy) transport->destroy(transport->self);
         return hlq_create_failed(status, NULL);
     }
+    char log_fault[80];
+    c->log = hlq_logger_of(options, log_fault, sizeof log_fault);
     const char *fault = options ? options_fault(options) : NULL;
+    if (!fault && *log_fault) fault = log_fault;
     if (!comm) fault = "comm is NULL";
     c->options = options && !fault ? *options : defaults;
     c->kernels = hlq_kernels_get();
     hlq_terms mine = creation_terms(&c->options, node_of(c), fault);
     status = agree(c, &mine);
     if (status != HLQ_OK) {
+        if (!c->broken) hlq_log(c, HLQ_LOG_ERROR, "not created: %s", c->error);
         hlq_create_failed(status, c->error);
         hlq_comm_destroy(c);
         return status;
     }
     memset(&c->stats, 0, sizeof c->stats);
+    hlq_log_created(c);
     *comm = c;
     return HLQ_OK;
 }

@@ -4,6 +4,7 @@
 #ifndef HLQ_COLLECTIVE_COMM_H
 #define HLQ_COLLECTIVE_COMM_H
 
+#include "log.h"
 #include "nodes.h"
 #include "workspace.h"
 
@@ -16,6 +17,7 @@ struct hlq_comm {
     hlq_transport transport;
     int rank, size;
     hlq_options options;
+    hlq_logger log;
     const hlq_kernels *kernels;
     hlq_nodes nodes;
     struct hlq_request *active; /* collectives under way, oldest first */

@@ -38,6 +38,7 @@ void hlq_comm_break(hlq_comm *comm, hlq_status status, const char *sentence)
     }
     if (t->give_up) t->give_up(t->self, status, sentence);
     snprintf(comm->error, sizeof comm->error, "%s", sentence);
+    hlq_log(comm, HLQ_LOG_ERROR, "broken: %s", sentence);
 }
 
 /* "exchange 2 of hlq_all_reduce, twoshot" */

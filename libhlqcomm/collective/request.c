@@ -172,7 +172,11 @@ hlq_status hlq_request_start(const hlq_walk *asked, const hlq_call *call, hlq_st
     hlq_comm *comm = asked->comm;
     *request = NULL;
     if (!comm) return HLQ_E_INVALID;
-    if (comm->broken) return HLQ_E_BROKEN;
+    if (comm->broken) {
+        hlq_log(comm, HLQ_LOG_WARN, "%s refused: the communicator failed earlier",
+                hlq_operation_name(asked->operation));
+        return HLQ_E_BROKEN;
+    }
     hlq_request *r = take(comm, asked);
     if (!r) {
         hlq_comm_break(comm, HLQ_E_NOMEM, "no memory for another collective at a time");
@@ -270,6 +274,17 @@ static void end(hlq_request *r, hlq_status status)
     comm->stats = r->stats;
     if (status == HLQ_OK) r->error[0] = '\0';
     memcpy(comm->error, r->error, sizeof comm->error);
+    if (r->walk.call) hlq_log_ended(comm, status, r->error);
+}
+
+/* What ends no more than the collective itself. */
+static void refuse(hlq_request *r, hlq_status status)
+{
+    const hlq_walk *w = &r->walk;
+    end(r, status);
+    if (!w->call) return; /* comm.c tells */
+    hlq_log(w->comm, HLQ_LOG_WARN, "%s %u refused: %s", hlq_operation_name(w->operation), w->call,
+            r->error);
 }
 
 void hlq_request_broke(hlq_request *r, hlq_status status) { end(r, status); }
@@ -344,7 +359,9 @@ static void hear_terms(hlq_request *r)
         return;
     }
     hlq_status status = hlq_terms_compare(r->terms, w->rank, w->size, w->error);
-    if (status != HLQ_OK || r->terms->value[HLQ_TERM_FUNCTION] == HLQ_FUNCTION_CREATE) {
+    if (status != HLQ_OK) {
+        refuse(r, status);
+    } else if (r->terms->value[HLQ_TERM_FUNCTION] == HLQ_FUNCTION_CREATE) {
         end(r, status);
     } else if (w->has_counts) {
         check_counts(r);
@@ -361,7 +378,7 @@ void hlq_request_advance(hlq_request *r)
     case HLQ_STAGE_COUNTS:
         status = judge(r);
         if (status == HLQ_OK) go_ahead(r);
-        else if (status == HLQ_E_MISMATCH) end(r, status);
+        else if (status == HLQ_E_MISMATCH) refuse(r, status);
         else hlq_request_break(r, status);
         break;
     case HLQ_STAGE_TARGET:

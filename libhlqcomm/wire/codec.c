@@ -75,39 +75,44 @@ double hlq_energy_of_exponents(const int16_t *exponent, size_t blocks)
     return energy * HLQ_BLOCK_ELEMS;
 }
 
-/* Largest scale of a block in units of its rms: its last ramp step; for a block that is not coded,
-   the longest a vector of it can be. */
-static double top_scale(const hlq_run *run, const hlq_steps *steps, size_t b)
-{
-    if (!run->bits[b]) return 16;
-    if (run->modular) return steps[run->bits[b]].scale[0];
-    int wide = run->wide[b / 8] >> b % 8 & 1;
-    return steps[run->bits[b]].scale[wide ? ALL_STEPS - 1 : HLQ_RAMP_STEPS - 1];
-}
-
-void hlq_code_stats_add(hlq_code_stats *stats, const hlq_run *run)
+/* Of a block of k bits, wide or not, in units of its rms: the largest scale, which is its last ramp
+   step or, if it is not coded, the longest a vector of it can be; and the squared error to expect. */
+static void predict(const hlq_run *run, double top[2][HLQ_BITS_MAX + 1], double *distortion)
 {
     static const double second_moment[3] = {[HLQ_LATTICE_E8] = 929.0 / 12960,
                                             [HLQ_LATTICE_D4] = 13.0 / 120,
                                             [HLQ_LATTICE_Z] = 1.0 / 12};
     hlq_steps steps[HLQ_BITS_MAX + 1];
     steps_fill(steps, run->lattice, run->modular, run->spread);
-    double rms[256], distortion[HLQ_BITS_MAX + 1], energy = 0, error = 0, largest = 0;
-    for (int c = 1; c <= HLQ_CODE_TOP; c++) rms[c] = exp2((c - HLQ_CODE_TOP) / 8.0);
+    top[0][0] = top[1][0] = 16;
     for (int k = 0; k <= HLQ_BITS_MAX; k++) {
+        const float *scale = steps[k].scale;
         distortion[k] = hlq_plan_distortion(run->lattice, k);
+        if (!k) continue;
+        top[0][k] = run->modular ? scale[0] : scale[HLQ_RAMP_STEPS - 1];
+        top[1][k] = run->modular ? scale[0] : scale[ALL_STEPS - 1];
         /* Without a ramp, rounding alone: second moment per dimension of the scaled cell. */
-        if (run->modular && k) {
-            distortion[k] = second_moment[run->lattice] * steps[k].scale[0] * steps[k].scale[0];
-        }
+        if (run->modular)
+            distortion[k] = second_moment[run->lattice] * (double)scale[0] * (double)scale[0];
     }
+}
+
+void hlq_code_stats_add(hlq_code_stats *stats, const hlq_run *run)
+{
+    double top[2][HLQ_BITS_MAX + 1], distortion[HLQ_BITS_MAX + 1];
+    double rms[256] = {0}; /* nothing is expected of zero and nonfinite blocks */
+    double energy = 0, error = 0, largest = 0;
+    predict(run, top, distortion);
+    /* An octave of them, and halves: exp2() for each would be most of what statistics cost. */
+    for (int c = HLQ_CODE_TOP; c > HLQ_CODE_TOP - 8; c--) rms[c] = exp2((c - HLQ_CODE_TOP) / 8.0);
+    for (int c = HLQ_CODE_TOP - 8; c >= 1; c--) rms[c] = rms[c + 8] / 2;
     for (size_t b = 0; b < run->place.blocks; b++) {
-        int c = run->code[b];
-        if (c == HLQ_CODE_ZERO || c == HLQ_CODE_NONFINITE) continue;
-        double power = rms[c] * rms[c];
+        double size = rms[run->code[b]], power = size * size;
+        int k = run->bits[b], wide = !run->modular && (run->wide[b / 8] >> b % 8 & 1);
+        double scale = size * top[wide][k];
         energy += power;
-        error += power * distortion[run->bits[b]];
-        largest = fmax(largest, rms[c] * top_scale(run, steps, b));
+        error += power * distortion[k];
+        if (scale > largest) largest = scale;
     }
     double unit = exp2(run->base);
     stats->energy += energy * unit * unit * HLQ_BLOCK_ELEMS;

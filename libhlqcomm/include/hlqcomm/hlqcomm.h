@@ -2,7 +2,7 @@
  * libhlqcomm: compressed collectives on nested-lattice codes.
  *
  * This header is the manual of the C interface. In order: status, types, options, communicators,
- * the collectives, what a call will cost, what a call did cost.
+ * the collectives, what a call will cost, what a call did cost (as text: hlqcomm/log.h).
  *
  * A tensor is cut into blocks of 256 numbers. Each block is rotated, quantized to a lattice (E8
  * unless told otherwise) and travels as a few bits per number; more bits go to larger blocks, so
@@ -177,7 +177,7 @@ typedef struct CUstream_st *hlq_stream;
 
 /*
  * Options of a communicator. Start from HLQ_OPTIONS_INIT, or pass NULL for exactly that. All ranks
- * must pass the same values (timeout_s may differ); creation checks it.
+ * must pass the same values (timeout_s and log_… may differ); creation checks it.
  */
 typedef struct hlq_options {
     uint32_t struct_bytes;   /* sizeof(hlq_options): lets the structure grow */
@@ -192,12 +192,15 @@ typedef struct hlq_options {
     size_t min_bytes; /* HLQ_ALG_AUTO: tensors smaller than this go native; default 64 KiB */
     double timeout_s; /* longest wait for another rank, seconds; default 300 */
     double target_nmse; /* 0, or the error to aim at in place of bits; see hlq_call */
-    int group; /* ranks of the same group are a node to HIERARCHICAL; may differ between ranks;
-                  0: the machine is, where the transport can tell */
+    int group;     /* ranks of the same group are a node to HIERARCHICAL; may differ between ranks;
+                      0: the machine is, where the transport can tell */
+    int log_level; /* hlq_log_level, see hlqcomm/log.h; 0: what HLQ_LOG says, else none */
+    void (*log_sink)(void *user, int level, const char *line); /* NULL: lines go to stderr */
+    void *log_user;                                            /* for log_sink */
 } hlq_options;
 
 #define HLQ_OPTIONS_INIT                                                                           \
-    {sizeof(hlq_options), HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4.0, 0, 65536, 300.0, 0.0, 0}
+    {sizeof(hlq_options), HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4.0, 0, 65536, 300.0, 0.0, 0, 0, NULL, NULL}
 
 /* Elements start … start + count - 1 of a tensor. */
 typedef struct hlq_range {
