@@ -21,6 +21,7 @@ typedef enum hlq_term {
     HLQ_TERM_LATTICE,
     HLQ_TERM_SEED,
     HLQ_TERM_MIN_BYTES,
+    HLQ_TERM_PROBE,
     HLQ_TERMS,
 } hlq_term;
 
@@ -34,6 +35,7 @@ typedef struct hlq_terms {
     uint64_t value[HLQ_TERMS];
     uint64_t sent_to_you; /* elements; need not be equal: each rank is told its own */
     int64_t node;         /* at creation: an id of the rank's node */
+    uint64_t can_probe;   /* the rank would measure first; all must */
     char sentence[104];
     uint64_t checksum; /* of all before it */
 } hlq_terms;

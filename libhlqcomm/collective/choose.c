@@ -45,44 +45,57 @@ const hlq_algorithm_entry *hlq_entry_of(const hlq_walk *w)
                                                   : &hlq_twoshot;
 }
 
-/* What AUTO stands for. Where every pair of ranks has its own count, size does not decide: ranks
-   could differ. */
-static hlq_algorithm automatic(const hlq_walk *w)
-{
-    size_t bytes = (hlq_send_elems(w) > hlq_recv_elems(w) ? hlq_send_elems(w) : hlq_recv_elems(w)) *
-                   hlq_dtype_bytes(w->dtype);
-    if (!w->has_counts && bytes < w->comm->options.min_bytes) return HLQ_ALG_NATIVE;
-    return w->operation == HLQ_ALL_REDUCE ? HLQ_ALG_HIERARCHICAL : HLQ_ALG_TWOSHOT;
-}
-
-/* Two levels where there are two. */
-static hlq_algorithm by_nodes(const hlq_walk *w, int is_asked)
+hlq_algorithm hlq_coded_default(const hlq_walk *w)
 {
     const hlq_nodes *n = &w->comm->nodes;
     if (n->nodes > 1 && n->node_size > 1) return HLQ_ALG_HIERARCHICAL;
-    if (n->nodes == 1 && is_asked) return HLQ_ALG_NATIVE;
     return w->size == 2 ? HLQ_ALG_ONESHOT : HLQ_ALG_TWOSHOT;
 }
 
-/* The algorithm a call resolves to: its own wish, else the communicator's, else by size. Beside
-   all-reduce there is one leg, which is oneshot's; and only sums can be made modulo 2^bits. */
-static hlq_algorithm resolve(const hlq_walk *w, const hlq_call *call)
+/* Whether AUTO compresses. Where every pair of ranks has its own count, size does not decide: ranks
+   could differ. */
+static int is_worth_coding(const hlq_walk *w)
 {
-    hlq_algorithm wanted = call ? call->algorithm : HLQ_ALG_AUTO;
-    if (wanted == HLQ_ALG_AUTO) wanted = w->comm->options.algorithm;
-    if (!hlq_is_codable(w)) return HLQ_ALG_NATIVE;
-    int is_auto = wanted == HLQ_ALG_AUTO;
-    if (is_auto) wanted = automatic(w);
-    if (wanted == HLQ_ALG_HIERARCHICAL && w->operation != HLQ_ALL_REDUCE) wanted = HLQ_ALG_TWOSHOT;
-    if (wanted == HLQ_ALG_HIERARCHICAL) wanted = by_nodes(w, !is_auto);
-    if (wanted == HLQ_ALG_MODQ && !hlq_is_sum(w->operation)) wanted = HLQ_ALG_ONESHOT;
-    if (wanted == HLQ_ALG_TWOSHOT && w->operation != HLQ_ALL_REDUCE) wanted = HLQ_ALG_ONESHOT;
-    return wanted;
+    size_t send = hlq_send_elems(w), recv = hlq_recv_elems(w), elems = send > recv ? send : recv;
+    size_t width = hlq_dtype_bytes(w->dtype);
+    if (w->has_counts) return 1;
+    return elems * width >= w->comm->options.min_bytes &&
+           hlq_probe_says_coded(&w->comm->probe, elems, width);
+}
+
+/* Beside all-reduce there is one leg, which is oneshot's; and only sums can be made modulo 2^bits.
+   Two levels want several nodes, of several ranks. */
+static hlq_algorithm as_possible(const hlq_walk *w, hlq_algorithm wanted)
+{
+    if (w->operation != HLQ_ALL_REDUCE) {
+        return wanted == HLQ_ALG_MODQ && hlq_is_sum(w->operation) ? wanted : HLQ_ALG_ONESHOT;
+    }
+    if (wanted != HLQ_ALG_HIERARCHICAL) return wanted;
+    return w->comm->nodes.nodes == 1 ? HLQ_ALG_NATIVE : hlq_coded_default(w);
+}
+
+static hlq_algorithm resolve(const hlq_walk *w, hlq_algorithm wanted)
+{
+    if (!hlq_is_codable(w) || wanted == HLQ_ALG_NATIVE) return HLQ_ALG_NATIVE;
+    if (wanted != HLQ_ALG_AUTO) return as_possible(w, wanted);
+    if (!is_worth_coding(w)) return HLQ_ALG_NATIVE;
+    return as_possible(w, hlq_coded_default(w));
+}
+
+void hlq_reconsider(hlq_walk *w)
+{
+    w->algorithm = resolve(w, HLQ_ALG_AUTO);
+    if (w->algorithm != HLQ_ALG_NATIVE) return;
+    w->target_nmse = 0;
+    w->exempt_ranges = 0;
 }
 
 void hlq_complete(hlq_walk *w, const hlq_call *call)
 {
-    w->algorithm = resolve(w, call);
+    hlq_algorithm wanted = call ? call->algorithm : HLQ_ALG_AUTO;
+    if (wanted == HLQ_ALG_AUTO) wanted = w->comm->options.algorithm;
+    w->algorithm = resolve(w, wanted);
+    w->is_auto = wanted == HLQ_ALG_AUTO && w->algorithm != HLQ_ALG_NATIVE && !w->has_counts;
     double own_bits = call ? call->bits : 0, target = w->comm->options.target_nmse;
     if (call && call->target_nmse != 0) target = call->target_nmse;
     /* Bits of the call's own win over a target of the communicator's. */

@@ -13,6 +13,12 @@ int hlq_is_codable(const hlq_walk *w);
 /* Fills in what a call leaves open. */
 void hlq_complete(hlq_walk *w, const hlq_call *call);
 
+/* The algorithm that AUTO codes an all-reduce with. */
+hlq_algorithm hlq_coded_default(const hlq_walk *w);
+
+/* AUTO's choice once more, when the probe is done. */
+void hlq_reconsider(hlq_walk *w);
+
 /* What carries a walk's algorithm out. */
 const hlq_algorithm_entry *hlq_entry_of(const hlq_walk *w);
 

@@ -37,6 +37,9 @@ static const char *options_fault(const hlq_options *o)
     if (!hlq_lattice_name(o->lattice)) return "options.lattice does not exist";
     if (!hlq_algorithm_name(o->algorithm)) return "options.algorithm does not exist";
     if (!(o->bits >= 1 && o->bits <= HLQ_BITS_MAX)) return "options.bits is not in 1 … 12";
+    if ((int)o->probe < HLQ_PROBE_DEFAULT || o->probe > HLQ_PROBE_OFF) {
+        return "options.probe does not exist";
+    }
     if (!(o->target_nmse >= 0 && o->target_nmse < 1)) {
         return "options.target_nmse is not 0 or between 0 and 1";
     }
@@ -47,8 +50,20 @@ static const char *options_fault(const hlq_options *o)
     return NULL;
 }
 
+/* Whether AUTO measures, by option or by the environment. */
+static const char *probe_fault(const hlq_options *o, hlq_probe *probe)
+{
+    const char *word = getenv("HLQ_PROBE");
+    int is_on = !word || strcmp(word, "on") == 0;
+    if (o && o->probe != HLQ_PROBE_DEFAULT) is_on = o->probe == HLQ_PROBE_ON;
+    else if (word && !is_on && strcmp(word, "off") != 0) return "HLQ_PROBE is neither on nor off";
+    probe->is_wanted = is_on;
+    return NULL;
+}
+
 /* What is wrong with this rank's options or surroundings goes into the terms, for all to know. */
-static hlq_terms creation_terms(const hlq_options *o, int64_t node, const char *fault)
+static hlq_terms creation_terms(const hlq_options *o, int64_t node, int is_probing,
+                                const char *fault)
 {
     hlq_terms terms = {.wire_version = HLQ_WIRE_VERSION, .status = HLQ_OK};
     if (fault) {
@@ -68,6 +83,7 @@ static hlq_terms creation_terms(const hlq_options *o, int64_t node, const char *
     terms.value[HLQ_TERM_TARGET] = hlq_term_from_double(o->target_nmse);
     terms.value[HLQ_TERM_SEED] = o->seed;
     terms.value[HLQ_TERM_MIN_BYTES] = o->min_bytes;
+    terms.value[HLQ_TERM_PROBE] = (uint64_t)is_probing;
     terms.node = node;
     return terms;
 }
@@ -135,10 +151,11 @@ hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_o
     c->log = hlq_logger_of(options, log_fault, sizeof log_fault);
     const char *fault = options ? options_fault(options) : NULL;
     if (!fault && *log_fault) fault = log_fault;
+    if (!fault) fault = probe_fault(options, &c->probe);
     if (!comm) fault = "comm is NULL";
     c->options = options && !fault ? *options : defaults;
     c->kernels = hlq_kernels_get();
-    hlq_terms mine = creation_terms(&c->options, node_of(c), fault);
+    hlq_terms mine = creation_terms(&c->options, node_of(c), c->probe.is_wanted, fault);
     status = agree(c, &mine);
     if (status != HLQ_OK) {
         if (!c->broken) hlq_log(c, HLQ_LOG_ERROR, "not created: %s", c->error);

@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "nodes.h"
+#include "probe.h"
 #include "workspace.h"
 
 #include <kernels/kernels.h>
@@ -20,6 +21,7 @@ struct hlq_comm {
     hlq_logger log;
     const hlq_kernels *kernels;
     hlq_nodes nodes;
+    hlq_probe probe;
     struct hlq_request *active; /* collectives under way, oldest first */
     struct hlq_request *idle;   /* others' memory, for the next ones */
     uint32_t call;              /* number of the collective started last; 0 is creation */

@@ -49,6 +49,8 @@ static void describe_step(const hlq_request *r, char *text, size_t bytes)
     const char *algorithm = hlq_algorithm_name(w->algorithm);
     if (w->call == 0) {
         snprintf(text, bytes, "creating a communicator");
+    } else if (r->stage == HLQ_STAGE_PROBE) {
+        snprintf(text, bytes, "the probe before hlq_%s", operation);
     } else if (r->stage == HLQ_STAGE_TARGET) {
         snprintf(text, bytes, "target mode of hlq_%s", operation);
     } else if (r->stage == HLQ_STAGE_STEPS) {

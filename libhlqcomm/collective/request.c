@@ -128,8 +128,10 @@ void hlq_requests_free(hlq_comm *comm)
 /* With exempt ranges, the target is for the rest, see exempt.c. */
 static int has_target_stage(const hlq_walk *w) { return w->target_nmse > 0 && !w->exempt_ranges; }
 
-static hlq_terms terms_of(hlq_walk *w, const hlq_fault *f)
+static hlq_terms terms_of(hlq_request *r, const hlq_fault *f)
 {
+    hlq_walk *w = &r->walk;
+    const hlq_probe *probe = &w->comm->probe;
     hlq_terms terms = {.wire_version = HLQ_WIRE_VERSION, .status = (int32_t)f->status};
     terms.value[HLQ_TERM_FUNCTION] = HLQ_FUNCTION_OF(w->operation, w->has_counts);
     snprintf(terms.sentence, sizeof terms.sentence, "%s", f->sentence);
@@ -141,6 +143,7 @@ static hlq_terms terms_of(hlq_walk *w, const hlq_fault *f)
     terms.value[HLQ_TERM_BITS] = hlq_term_from_double(w->bits);
     terms.value[HLQ_TERM_TARGET] = hlq_term_from_double(w->target_nmse);
     terms.value[HLQ_TERM_EXEMPT] = hlq_checksum(w->exempt, w->exempt_ranges * sizeof *w->exempt, 0);
+    terms.can_probe = r->is_blocking && w->is_auto && probe->is_wanted && !probe->is_done;
     const hlq_algorithm_entry *first = has_target_stage(w) ? &hlq_target : hlq_entry_of(w);
     size_t bytes = first->workspace_bytes(w);
     if (hlq_arena_reserve(&w->arena, bytes) != HLQ_OK) {
@@ -166,8 +169,8 @@ static void tell_terms(hlq_request *r, const hlq_terms *mine)
     r->is_due = 1;
 }
 
-hlq_status hlq_request_start(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
-                             hlq_request **request)
+static hlq_status start(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
+                        int is_blocking, hlq_request **request)
 {
     hlq_comm *comm = asked->comm;
     *request = NULL;
@@ -193,11 +196,18 @@ hlq_status hlq_request_start(const hlq_walk *asked, const hlq_call *call, hlq_st
         w->recv_counts = r->counts + w->size;
     }
     if (f.status == HLQ_OK) hlq_complete(w, call);
-    hlq_terms mine = terms_of(w, &f);
+    r->is_blocking = is_blocking;
+    hlq_terms mine = terms_of(r, &f);
     tell_terms(r, &mine);
     *request = r;
     hlq_progress(comm);
     return HLQ_OK;
+}
+
+hlq_status hlq_request_start(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
+                             hlq_request **request)
+{
+    return start(asked, call, stream, 0, request);
 }
 
 /* Verdicts ----------------------------------------------------------------------------------- */
@@ -289,7 +299,7 @@ static void refuse(hlq_request *r, hlq_status status)
 
 void hlq_request_broke(hlq_request *r, hlq_status status) { end(r, status); }
 
-static void start_walk(hlq_request *r);
+static void after_stage(hlq_request *r);
 
 /* One step of a walk, up to the next exchange. */
 static void step(hlq_request *r)
@@ -305,19 +315,18 @@ static void step(hlq_request *r)
     } else if (is_last && r->stage == HLQ_STAGE_STEPS) {
         tell_verdict(r, HLQ_STAGE_VERDICT, status, status == HLQ_OK ? NULL : w->error);
     } else if (status == HLQ_OK) {
-        start_walk(r);
+        after_stage(r);
     } else {
         hlq_request_break(r, status);
     }
 }
 
-/* The walk of the algorithm; its arena is there unless target mode had another. */
-static void start_walk(hlq_request *r)
+/* The walk of a stage. Its arena is there, unless stages before it had others. */
+static void start_walk(hlq_request *r, hlq_stage stage, const hlq_algorithm_entry *entry)
 {
     hlq_walk *w = &r->walk;
-    r->stats.algorithm = w->algorithm;
-    r->entry = hlq_entry_of(w);
-    r->stage = HLQ_STAGE_STEPS;
+    r->entry = entry;
+    r->stage = stage;
     w->next = 0;
     size_t bytes = r->entry->workspace_bytes(w);
     if (hlq_arena_reserve(&w->arena, bytes) == HLQ_OK) {
@@ -328,10 +337,28 @@ static void start_walk(hlq_request *r)
     }
 }
 
+/* What is known is enough for the walk that was asked for; or for target mode first. */
+static void start_asked(hlq_request *r)
+{
+    hlq_walk *w = &r->walk;
+    int is_target = r->stage != HLQ_STAGE_TARGET && has_target_stage(w);
+    r->stats.algorithm = w->algorithm;
+    if (is_target) start_walk(r, HLQ_STAGE_TARGET, &hlq_target);
+    else start_walk(r, HLQ_STAGE_STEPS, hlq_entry_of(w));
+}
+
+static void after_stage(hlq_request *r)
+{
+    if (r->stage == HLQ_STAGE_PROBE) hlq_reconsider(&r->walk);
+    start_asked(r);
+}
+
 /* All want the same. */
 static void go_ahead(hlq_request *r)
 {
     hlq_walk *w = &r->walk;
+    int probes = 1;
+    for (int p = 0; p < w->size; p++) probes &= (int)r->terms[p].can_probe;
     r->stats.algorithm = w->algorithm;
     r->stats.count = w->has_counts ? hlq_send_elems(w) : w->count;
     if (!w->has_counts && !w->count) {
@@ -340,12 +367,10 @@ static void go_ahead(hlq_request *r)
         size_t bytes = hlq_send_elems(w) * hlq_dtype_bytes(w->dtype);
         if (bytes && w->recv != w->send) memcpy(w->recv, w->send, bytes);
         end(r, HLQ_OK);
-    } else if (has_target_stage(w)) {
-        r->entry = &hlq_target;
-        r->stage = HLQ_STAGE_TARGET;
-        step(r);
+    } else if (probes) {
+        start_walk(r, HLQ_STAGE_PROBE, &hlq_probe_walk);
     } else {
-        start_walk(r);
+        start_asked(r);
     }
 }
 
@@ -381,6 +406,7 @@ void hlq_request_advance(hlq_request *r)
         else if (status == HLQ_E_MISMATCH) refuse(r, status);
         else hlq_request_break(r, status);
         break;
+    case HLQ_STAGE_PROBE:
     case HLQ_STAGE_TARGET:
     case HLQ_STAGE_STEPS: step(r); break;
     case HLQ_STAGE_VERDICT:
@@ -429,7 +455,7 @@ hlq_status hlq_test(hlq_request *request, int *done)
 hlq_status hlq_request_run(const hlq_walk *asked, const hlq_call *call, hlq_stream stream)
 {
     hlq_request *r;
-    hlq_status status = hlq_request_start(asked, call, stream, &r);
+    hlq_status status = start(asked, call, stream, 1, &r);
     return status == HLQ_OK ? hlq_wait(r, HLQ_FOREVER) : status;
 }
 

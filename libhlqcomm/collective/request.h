@@ -1,11 +1,11 @@
 /*
  * The life of a collective, from the call to its status:
  *
- *   TERMS ──▶ COUNTS ──▶ TARGET ──▶ STEPS ──▶ VERDICT ──▶ ENDED
- *   do all    do counts  how many   the walk  did all
- *   want the  of pairs   bits does  of an     ranks get
- *   same?     match?     it take?   algorithm through?
- *             (_v only)  (target mode)
+ *   TERMS ──▶ COUNTS ──▶ PROBE ──▶ TARGET ──▶ STEPS ──▶ VERDICT ──▶ ENDED
+ *   do all    do counts  do codes   how many  the walk  did all
+ *   want the  of pairs   pay here?  bits does of an     ranks get
+ *   same?     match?     (AUTO,     it take?  algorithm through?
+ *             (_v only)  once)      (target mode)
  *
  * Each arrow is one exchange or, in STEPS, several. Nothing waits here but hlq_request_wait(): it
  * moves all collectives of the communicator on, whichever it is called for, so that ranks may wait
@@ -24,6 +24,7 @@
 typedef enum hlq_stage {
     HLQ_STAGE_TERMS,
     HLQ_STAGE_COUNTS,
+    HLQ_STAGE_PROBE,
     HLQ_STAGE_TARGET,
     HLQ_STAGE_STEPS,
     HLQ_STAGE_VERDICT,
@@ -46,7 +47,7 @@ struct hlq_request {
 
     hlq_exchange exchange;
     int exchanges; /* so far */
-    int under_way, is_due;
+    int under_way, is_due, is_blocking;
     double begin, exchange_begin, deadline;
     int in_use; /* the carrier may still use its memory: it is never freed */
 

@@ -31,6 +31,7 @@ typedef struct hlq_walk {
     hlq_dtype dtype;
     hlq_op op;
     hlq_algorithm algorithm; /* never AUTO */
+    int is_auto;             /* but AUTO's choice, which a probe could change */
     double bits;             /* 0 until target mode has found them */
     double target_nmse;      /* 0: bits were given */
     float *residual;

@@ -20,7 +20,8 @@
  *  - All ranks end with the same bits in recv, or every rank is given an error: every code carries
  *    a checksum, and a collective ends when all ranks have said that they got through. (Plain
  *    numbers, sent by NATIVE, are as safe as the carrier.)
- *  - Results depend on inputs and options only; no kernel variant, transport or timing shows.
+ *  - Results depend on inputs and options only; no kernel variant, transport or timing shows, but
+ *    in what AUTO chooses (hlq_options.probe).
  *  - A block of 256 with NaN or Inf on any rank is NaN on all ranks, all 256 of it. A block that
  *    is zero on all ranks is exactly zero. Blocks that hold only denormals count as zero.
  *  - send is never written to, unless it is recv.
@@ -138,7 +139,8 @@ typedef enum hlq_lattice {
 
 /*
  * Algorithms; what each does and costs is told above its implementation in libhlqcomm/collective/.
- *  AUTO     native below min_bytes, else hierarchical where several ranks share each of several
+ *  AUTO     native below min_bytes or where codes were measured not to pay (hlq_options.probe),
+ *           else hierarchical where several ranks share each of several
  *           nodes, else oneshot for 2 ranks, else twoshot. Native for what cannot be compressed:
  *           integers, MIN, MAX, PRODUCT.
  *  TWOSHOT  each rank owns a part: codes to the owner, sum, codes of the sum to all. Lowest error.
@@ -176,6 +178,17 @@ HLQ_API int hlq_dtype_is_float(hlq_dtype dtype);
 typedef struct CUstream_st *hlq_stream;
 
 /*
+ * Whether AUTO measures, within the first blocking call that it would compress: plain and coded
+ * all-reduces of 256 KiB and 2 MiB. The choice is the same on all ranks, but not on every run, nor
+ * then are the bits of results. With OFF, or a named algorithm, they are.
+ */
+typedef enum hlq_probing {
+    HLQ_PROBE_DEFAULT = 0,
+    HLQ_PROBE_ON = 1,
+    HLQ_PROBE_OFF = 2,
+} hlq_probing;
+
+/*
  * Options of a communicator. Start from HLQ_OPTIONS_INIT, or pass NULL for exactly that. All ranks
  * must pass the same values (timeout_s and log_… may differ); creation checks it.
  */
@@ -192,15 +205,29 @@ typedef struct hlq_options {
     size_t min_bytes; /* HLQ_ALG_AUTO: tensors smaller than this go native; default 64 KiB */
     double timeout_s; /* longest wait for another rank, seconds; default 300 */
     double target_nmse; /* 0, or the error to aim at in place of bits; see hlq_call */
-    int group;     /* ranks of the same group are a node to HIERARCHICAL; may differ between ranks;
-                      0: the machine is, where the transport can tell */
-    int log_level; /* hlq_log_level, see hlqcomm/log.h; 0: what HLQ_LOG says, else none */
+    int group; /* ranks of the same group are a node to HIERARCHICAL; may differ between ranks;
+                  0: the machine is, where the transport can tell */
+    hlq_probing probe; /* whether AUTO measures what pays; default: as HLQ_PROBE=on|off says, else
+                          on */
+    int log_level;     /* hlq_log_level, see hlqcomm/log.h; 0: what HLQ_LOG says, else none */
     void (*log_sink)(void *user, int level, const char *line); /* NULL: lines go to stderr */
     void *log_user;                                            /* for log_sink */
 } hlq_options;
 
 #define HLQ_OPTIONS_INIT                                                                           \
-    {sizeof(hlq_options), HLQ_LATTICE_E8, HLQ_ALG_AUTO, 4.0, 0, 65536, 300.0, 0.0, 0, 0, NULL, NULL}
+    {sizeof(hlq_options),                                                                          \
+     HLQ_LATTICE_E8,                                                                               \
+     HLQ_ALG_AUTO,                                                                                 \
+     4.0,                                                                                          \
+     0,                                                                                            \
+     65536,                                                                                        \
+     300.0,                                                                                        \
+     0.0,                                                                                          \
+     0,                                                                                            \
+     HLQ_PROBE_DEFAULT,                                                                            \
+     0,                                                                                            \
+     NULL,                                                                                         \
+     NULL}
 
 /* Elements start … start + count - 1 of a tensor. */
 typedef struct hlq_range {
