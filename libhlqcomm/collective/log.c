@@ -80,7 +80,7 @@ void hlq_log_ended(const hlq_comm *comm, hlq_status status, const char *sentence
     const hlq_stats *s = &comm->stats;
     const char *operation = hlq_operation_name(s->operation);
     if (!hlq_log_wants(comm, HLQ_LOG_INFO)) return;
-    if (status == HLQ_OK && (s->overloads || s->retries)) {
+    if (status == HLQ_OK && s->retries) {
         hlq_log(comm, HLQ_LOG_INFO, "%s %llu: %llu blocks overloaded, sent again %llu times",
                 operation, (unsigned long long)s->calls, (unsigned long long)s->overloads,
                 (unsigned long long)s->retries);

@@ -44,8 +44,8 @@ HLQ_API int hlq_stats_json(const hlq_stats *stats, char *buffer, size_t bytes);
  *   HLQ_LOG_ERROR  the communicator broke, or was not made because ranks could not or did not
  *                  agree: the sentence of hlq_comm_last_error() or hlq_create_error()
  *   HLQ_LOG_WARN   a collective was refused, with its sentence
- *   HLQ_LOG_INFO   the communicator was made: rank, size, transport, kernels, options; blocks
- *                  overloaded, or sums were sent again
+ *   HLQ_LOG_INFO   the communicator was made: rank, size, transport, kernels, options; sums
+ *                  were sent again
  *   HLQ_LOG_TRACE  every collective that ended, with hlq_stats_text()
  *
  * The level is hlq_options.log_level; if that is HLQ_LOG_DEFAULT, what the environment variable
