@@ -190,6 +190,37 @@ static void withstand(test_rank *me, hlq_comm *comm, const attack_run *a)
     model_free(&m);
 }
 
+/* Parts of very different sizes: what a rank sent to others counts as what it keeps. */
+static void a_reduce_scatter_tells_all_scales(test_rank *me, void *argument)
+{
+    enum { PART = 3 * MODEL_BLOCK };
+    size_t elems = (size_t)me->size * PART;
+    float *x = calloc(elems, sizeof *x), *residual = calloc(elems, sizeof *residual), result[PART];
+    hlq_rng rng = hlq_rng_new((uint64_t)me->rank);
+    hlq_call call = HLQ_CALL_INIT;
+    hlq_stats stats = {.struct_bytes = sizeof stats};
+    hlq_comm *comm = NULL;
+    double worst = 0;
+    (void)argument;
+    hlq_test_case("reduce-scatter, rank %d of %d", me->rank, me->size);
+    for (size_t i = 0; i < elems; i++) x[i] = (float)ldexp(hlq_rng_gauss(&rng), (int)(i / PART));
+    call.algorithm = HLQ_ALG_MODQ;
+    call.residual = residual;
+    CHECK_EQ(rank_create(me, NULL, &comm), HLQ_OK);
+    CHECK_EQ(hlq_reduce_scatter(comm, x, result, PART, HLQ_FLOAT32, HLQ_SUM, &call, NULL), HLQ_OK);
+    CHECK_EQ(hlq_comm_stats(comm, &stats), HLQ_OK);
+    for (size_t b = 0; b < elems; b += MODEL_BLOCK) {
+        double squares = 0;
+        for (size_t i = b; i < b + MODEL_BLOCK; i++) squares += (double)residual[i] * residual[i];
+        worst = fmax(worst, sqrt(squares));
+    }
+    CHECK_WITHIN(worst, 0.1 * model_quantized(HLQ_LATTICE_E8, stats.largest_scale),
+                 model_quantized(HLQ_LATTICE_E8, stats.largest_scale));
+    rank_destroy(me, comm);
+    free(x);
+    free(residual);
+}
+
 static void withstand_all(test_rank *me, void *argument)
 {
     static const double bits[] = {3, 5, 8, 12};
@@ -221,6 +252,7 @@ int main(void)
     any_permutation_gives_the_same_bytes();
     for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++) {
         ranks_as_threads(ranks[i], withstand_all, NULL);
+        ranks_as_threads(ranks[i], a_reduce_scatter_tells_all_scales, NULL);
     }
     return hlq_test_end();
 }

@@ -181,9 +181,11 @@ static void plan_parts(const hlq_walk *w, modq_space *s)
     }
 }
 
+/* A reduce-scatter never decodes other ranks' parts: their scales are noted as they are coded. */
 static void encode_parts(const hlq_walk *w, modq_space *s)
 {
     double begin = hlq_now();
+    hlq_code_stats coded = {0};
     for (int p = 0; p < w->size; p++) {
         modq_part *part = &s->part[p];
         if (!part->frame.bytes) continue;
@@ -193,7 +195,9 @@ static void encode_parts(const hlq_walk *w, modq_space *s)
         source.residual = part->residual;
         w->comm->kernels->encode(&run, &source);
         hlq_segment_seal(&part->frame, part->out);
+        if (w->operation == HLQ_REDUCE_SCATTER) hlq_code_stats_add(&coded, &run);
     }
+    w->stats->largest_scale = coded.largest_scale;
     w->stats->seconds_encode += hlq_now() - begin;
 }
 
@@ -284,7 +288,7 @@ static hlq_status count_own_sums(const hlq_walk *w, modq_space *s, hlq_code_stat
 
 static void finish(const hlq_walk *w, modq_space *s, const hlq_code_stats *result)
 {
-    w->stats->largest_scale = result->largest_scale;
+    w->stats->largest_scale = fmax(w->stats->largest_scale, result->largest_scale);
     hlq_stats_estimate(w->stats, w->size * result->error, result_energy(w, s));
 }
 
