@@ -20,6 +20,10 @@ static const char *const size_variables[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK"
 static const char *const rank_variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
 enum { LAUNCHERS = sizeof size_variables / sizeof *size_variables };
 
+static const char *tool_name = "hlq_perf";
+
+void perf_world_set_tool(const char *name) { tool_name = name; }
+
 int perf_world_launched(void)
 {
     for (int i = 0; i < LAUNCHERS; i++) {
@@ -39,7 +43,7 @@ int perf_world_launched_rank(void)
 
 _Noreturn void perf_world_die(const perf_world *world, const char *sentence)
 {
-    fprintf(stderr, "hlq_perf: rank %d: %s\n", world->rank, sentence);
+    fprintf(stderr, "%s: rank %d: %s\n", tool_name, world->rank, sentence);
     exit(PERF_EXIT_WRONG);
 }
 
@@ -131,7 +135,7 @@ static int run_mpi(int (*body)(perf_world *, void *), void *argument)
     (void)argument;
     perf_world world = {.rank = perf_world_launched_rank()};
     if (world.rank == 0)
-        fprintf(stderr, "hlq_perf: built without MPI; run it without mpirun, with --ranks\n");
+        fprintf(stderr, "%s: built without MPI; run it without mpirun, with --ranks\n", tool_name);
     return PERF_EXIT_WRONG;
 }
 

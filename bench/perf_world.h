@@ -1,7 +1,8 @@
 /*
- * The ranks that hlq_perf measures between: threads of this process, or processes of mpirun. From
- * here on a rank does not know which; it has a number, a way to make the library's communicator,
- * and a transport of the tool's own, over which the rivals run and the ranks compare notes.
+ * The ranks that hlq_perf measures between and hlq_soak works with: threads of this process, or
+ * processes of mpirun. From here on a rank does not know which; it has a number, a way to make the
+ * library's communicator, and a transport of the tool's own, over which the rivals run and the
+ * ranks compare notes.
  */
 #ifndef HLQ_BENCH_PERF_WORLD_H
 #define HLQ_BENCH_PERF_WORLD_H
@@ -23,6 +24,9 @@ typedef struct perf_world {
 /* Whether this process was started by mpirun or a like; and as which rank. */
 int perf_world_launched(void);
 int perf_world_launched_rank(void);
+
+/* Whose sentences go to stderr: "hlq_perf", unless another tool says so first. */
+void perf_world_set_tool(const char *name);
 
 /*
  * Runs body on every rank of this process, with `threads` threads, or under mpirun (threads 0).
