@@ -143,6 +143,48 @@ static void check_segment(const hlq_kernels *k, hlq_lattice lattice, double bits
     check_decoded(k, &run, name);
 }
 
+/* One block of numbers, E8, in 148 bytes. */
+static void check_block(const hlq_kernels *k, const float x[HLQ_BLOCK_ELEMS], const char *name)
+{
+    float out[HLQ_BLOCK_ELEMS];
+    uint32_t segment[37];
+    int16_t exponent[1];
+    uint8_t bits[1];
+    char error[256] = "", hash_name[64];
+    hlq_frame frame = {.form = HLQ_FORM_RAMP,
+                       .lattice = HLQ_LATTICE_E8,
+                       .place = hlq_place_all(HLQ_BLOCK_ELEMS, SEED),
+                       .call = 1,
+                       .bytes = sizeof segment};
+    hlq_source source = {.data = x, .elems = HLQ_BLOCK_ELEMS};
+    hlq_code_stats stats = {0};
+    hlq_run run;
+    hlq_test_case("%s by %s", name, k->name);
+    hlq_segment_encode(k, &frame, &source, (hlq_scratch){exponent, bits}, (uint8_t *)segment,
+                       &stats);
+    check_file(name, segment, sizeof segment);
+    CHECK_EQ(hlq_segment_read(&frame, (uint8_t *)segment, bits, &run, error), HLQ_OK);
+    k->decode(&run, 1, HLQ_FLOAT32, out, HLQ_BLOCK_ELEMS, NULL);
+    snprintf(hash_name, sizeof hash_name, "%s.float32", name);
+    check_hash(hash_name, out, sizeof out);
+}
+
+/* The example of docs/wire-format.md: 0 … 255; and its own signs, whose energy the rotation puts
+   into one number: a wide block. */
+static void check_blocks(const hlq_kernels *k)
+{
+    float x[HLQ_BLOCK_ELEMS];
+    hlq_rng rng = {SEED};
+    uint64_t signs = 0;
+    for (int i = 0; i < HLQ_BLOCK_ELEMS; i++) x[i] = (float)i;
+    check_block(k, x, "example.segment");
+    for (int i = 0; i < HLQ_BLOCK_ELEMS; i++) {
+        if (i % 64 == 0) signs = hlq_rng_next(&rng);
+        x[i] = signs >> i % 64 & 1 ? -1.0f : 1.0f;
+    }
+    check_block(k, x, "wide.segment");
+}
+
 /* Both ranks' exponents, the larger of each block: zero is the smallest, non-finite the largest. */
 static int agree(const hlq_kernels *k, const hlq_place *place, float x[2][ELEMS], uint8_t *code)
 {
@@ -202,6 +244,7 @@ static void check_variant(const hlq_kernels *k)
         check_segment(k, lattice, 4.5);
         check_modular(k, lattice);
     }
+    check_blocks(k);
 }
 
 /* All-reduce ----------------------------------------------------------------------------------- */
