@@ -1,0 +1,387 @@
+"""A decoder of messages, written from docs/wire-format.md alone; section numbers are that page's.
+
+Plain Python, with numpy for arithmetic in float32. It shares nothing with the library, so that a
+test which compares the two tests the page.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+RAMP, MODULAR, EXPONENTS, SUMS, FAILED = range(5)
+E8, D4, Z = range(3)
+LATTICES = {"E8": E8, "D4": D4, "Z": Z}
+HEADER_BYTES = 40
+ZERO, NONFINITE = 0, 255
+
+U64 = (1 << 64) - 1
+GOLDEN = 0x9E3779B97F4A7C15
+f32 = np.float32
+
+
+class Refused(ValueError):
+    """A message that must not be decoded."""
+
+
+# XXH64, after its specification -------------------------------------------------------------------
+
+P1, P2, P3 = 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
+P4, P5 = 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5
+
+
+def _rotate(x: int, by: int) -> int:
+    return (x << by | x >> (64 - by)) & U64
+
+
+def _round(accumulator: int, lane: int) -> int:
+    return _rotate((accumulator + lane * P2) & U64, 31) * P1 & U64
+
+
+def _word(data: bytes, at: int, size: int) -> int:
+    return int.from_bytes(data[at : at + size], "little")
+
+
+def xxh64(data: bytes, seed: int = 0) -> int:
+    at, h = 0, (seed + P5) & U64
+    if len(data) >= 32:
+        lanes = [(seed + P1 + P2) & U64, (seed + P2) & U64, seed, (seed - P1) & U64]
+        while at + 32 <= len(data):
+            lanes = [_round(lane, _word(data, at + 8 * i, 8)) for i, lane in enumerate(lanes)]
+            at += 32
+        h = sum(_rotate(lane, by) for lane, by in zip(lanes, (1, 7, 12, 18), strict=True)) & U64
+        for lane in lanes:
+            h = ((h ^ _round(0, lane)) * P1 + P4) & U64
+    h = (h + len(data)) & U64
+    while at + 8 <= len(data):
+        h = (_rotate(h ^ _round(0, _word(data, at, 8)), 27) * P1 + P4) & U64
+        at += 8
+    if at + 4 <= len(data):
+        h = (_rotate(h ^ (_word(data, at, 4) * P1 & U64), 23) * P2 + P3) & U64
+        at += 4
+    for byte in data[at:]:
+        h = _rotate(h ^ (byte * P5 & U64), 11) * P1 & U64
+    h = (h ^ h >> 33) * P2 & U64
+    h = (h ^ h >> 29) * P3 & U64
+    return h ^ h >> 32
+
+
+# Sizes of blocks: sections 2, 3, 4 ----------------------------------------------------------------
+
+FRACTIONS = [
+    f32(x)
+    for x in (
+        1,
+        1.09050773,
+        1.18920712,
+        1.29683955,
+        1.41421356,
+        1.54221083,
+        1.68179283,
+        1.83400809,
+    )
+]
+
+
+def pow2(eighths: int) -> np.float32:
+    octave = eighths >> 3
+    if octave < -126:
+        return f32(0)
+    if octave > 127:
+        return f32(np.inf)
+    return f32(np.ldexp(f32(1), octave)) * FRACTIONS[eighths & 7]
+
+
+def scale_by(x: Floats, eighths: int, factor: np.float32) -> Floats:
+    while abs(eighths) > 800:
+        step = 512 if eighths > 0 else -512
+        x = x * pow2(step)
+        eighths -= step
+    return x * (pow2(eighths) * f32(factor))
+
+
+def bits_at(height: int) -> int:
+    if height < 0:
+        return 0
+    return 2 if height < 10 else 3 if height < 19 else min(12, 4 + (height - 19) // 8)
+
+
+def plan(codes: bytes, side_bytes: int, budget: int) -> list[int]:
+    def cost(bits: int) -> int:
+        return side_bytes + 32 * bits if bits else 0
+
+    sized = [c for c in codes if c not in (ZERO, NONFINITE)]
+    level = next(t for t in range(-82, 256) if sum(cost(bits_at(c - t)) for c in sized) <= budget)
+    left = budget - sum(cost(bits_at(c - level)) for c in sized)
+    bits = []
+    for c in codes:
+        now = raised = 0
+        if c not in (ZERO, NONFINITE):
+            now, raised = bits_at(c - level), bits_at(c - level + 1)
+        price = cost(raised) - cost(now)
+        if 0 < price <= left:
+            left -= price
+            now = raised
+        bits.append(now)
+    return bits
+
+
+WIDTHS = {
+    E8: (3.33, 3.08, 3.04, 2.96, 2.94),
+    D4: (3.05, 2.85, 2.74, 2.63, 2.63),
+    Z: (4.30, 3.75, 3.60, 3.60, 3.50),
+}
+MODULAR_WIDTHS = {E8: f32(4.0), D4: f32(3.6), Z: f32(4.8)}
+
+
+def ramp_scales(lattice: int, bits: int) -> list[np.float32]:
+    """Those of the steps 0 … 6."""
+    widths = [f32(WIDTHS[lattice][min(bits, 6) - 2])]
+    while len(widths) < 4:
+        widths.append(widths[-1] * f32(1.3))
+    return [w / f32(1 << bits) for w in [*widths, f32(11), f32(22), f32(44)]]
+
+
+def modular_scale(lattice: int, bits: int, spread: int) -> np.float32:
+    return MODULAR_WIDTHS[lattice] * pow2(spread) / f32(1 << bits)
+
+
+# Points: section 5. Arrays are 8 rows × 32 lanes --------------------------------------------------
+
+
+def point_from_codes(lattice: int, z: Ints) -> Ints:
+    x = np.empty_like(z)
+    if lattice == E8:
+        x[7] = z[7]
+        x[6] = 2 * z[6] + z[7]
+        x[1:6] = 2 * (z[1:6] - z[2:7]) + z[7]
+        x[0] = 2 * (2 * z[0] - z[1]) + z[7]
+    elif lattice == D4:
+        for v in (0, 4):
+            x[v] = 2 * (z[v + 1] - z[v])
+            x[v + 1] = 2 * (z[v + 2] - z[v] - z[v + 1])
+            x[v + 2] = 2 * (z[v + 3] - z[v + 2])
+            x[v + 3] = -2 * z[v + 3]
+    else:
+        x = 2 * z
+    return x
+
+
+def _integers(n: Ints, d: Ints) -> Ints:
+    """The nearest point of D4 or D8, doubled."""
+    point = 2 * n
+    for lane in np.flatnonzero(n.sum(axis=0) % 2):
+        row = np.abs(d[:, lane]).argmax()  # the first, if several are
+        point[row, lane] += 2 if d[row, lane] >= 0 else -2
+    return point
+
+
+def _halves(n: Ints, d: Ints) -> Ints:
+    towards = np.where(d >= 0, 1, -1)
+    for lane in np.flatnonzero((n.sum(axis=0) + (d < 0).sum(axis=0)) % 2):
+        towards[np.abs(d[:, lane]).argmin(), lane] *= -1
+    return 2 * n + towards
+
+
+def nearest(lattice: int, n: Ints, d: Ints, half: int) -> Ints:
+    if lattice == Z:
+        return 2 * n
+    if lattice == D4:
+        return np.concatenate([_integers(n[:4], d[:4]), _integers(n[4:], d[4:])])
+    candidates = _integers(n, d), _halves(n, d)
+    exact = 2 * half * n + d
+    a, b = (((exact - half * c) ** 2).sum(axis=0) for c in candidates)
+    halves = (b < a) | ((b == a) & (candidates[1][0] < candidates[0][0]))
+    return np.where(halves, candidates[1], candidates[0])
+
+
+def reduce(lattice: int, bits: int, x: Ints) -> Ints:
+    n = (x + (1 << bits)) >> (bits + 1)
+    d = x - (n << (bits + 1))
+    return x - (nearest(lattice, n, d, 1 << bits) << bits)
+
+
+def codes_from_planes(planes: bytes, bits: int) -> Ints:
+    words = np.frombuffer(planes, "<u4", 8 * bits).reshape(bits, 8).astype(np.int64)
+    lanes = np.arange(32)
+    z = np.zeros((8, 32), np.int64)
+    for j in range(bits):
+        z |= (words[j][:, None] >> lanes & 1) << j
+    return z
+
+
+# Rotation: section 6 ------------------------------------------------------------------------------
+
+
+def mix(z: int) -> int:
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & U64
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & U64
+    return z ^ z >> 31
+
+
+def flips(seed: int, position: int) -> NDArray[np.bool_]:
+    """Which of a block's 256 elements change their sign."""
+    signs = 0
+    for i in range(4):
+        signs |= mix((seed + (4 * position + i + 1) * GOLDEN) & U64) << 64 * i
+    return np.array([signs >> i & 1 for i in range(256)], bool)
+
+
+def butterfly(v: Floats, bit: int) -> None:
+    pairs = v.reshape(-1, 2, 1 << bit)
+    low, high = pairs[:, 0].copy(), pairs[:, 1].copy()
+    pairs[:, 0] = low + high
+    pairs[:, 1] = low - high
+
+
+ROWS, LANES = np.arange(8)[:, None], np.arange(32)
+ELEMENT = (LANES >> 3) + 4 * (ROWS >> 2) + 8 * (ROWS % 4) + 32 * (LANES % 8)
+
+
+def rotate_back(y: Floats, flip: NDArray[np.bool_]) -> Floats:
+    v = np.empty(256, np.float32)
+    v[ELEMENT] = y
+    for bit in (4, 3, 2, 1, 0, 7, 6, 5):
+        butterfly(v, bit)
+    return np.where(flip, -v, v)
+
+
+# Blocks: section 7 --------------------------------------------------------------------------------
+
+
+def decode_block(
+    point: Ints,
+    scale: Floats | np.float32,
+    eighths: int,
+    factor: float,
+    flip: NDArray[np.bool_],
+) -> Floats:
+    y = point.astype(np.float32) * (scale * f32(0.5))
+    return scale_by(rotate_back(y, flip), eighths, f32(factor) / f32(16))
+
+
+def lane_scales(steps: list[np.float32], side: bytes, is_wide: bool) -> Floats:
+    first, second = np.frombuffer(side, "<u4", 2).astype(np.int64)
+    step = (first >> LANES & 1) + 2 * (second >> LANES & 1) + (3 if is_wide else 0)
+    return np.array(steps, np.float32)[step]
+
+
+def bfloat16(x: Floats) -> NDArray[np.uint16]:
+    u = x.view(np.uint32).astype(np.uint64)
+    rounded = (u + 0x7FFF + (u >> 16 & 1)) >> 16
+    return np.where(np.isnan(x), 0x7FC0, rounded).astype(np.uint16)
+
+
+# Segments: section 10 -----------------------------------------------------------------------------
+
+
+@dataclass
+class Expected:
+    """What a reader knows of a message before it reads it."""
+
+    form: int
+    lattice: int
+    call: int
+    blocks: int
+    first: int = 0
+    stride: int = 1
+    spread: int = 0
+    base_limit: int = 160
+
+
+def ramp_overhead(blocks: int) -> int:
+    return HEADER_BYTES + (blocks + (blocks + 7) // 8 + 3) // 4 * 4
+
+
+def checksum(message: bytes) -> int:
+    return xxh64(message[HEADER_BYTES:], xxh64(message[:32]))
+
+
+def open_segment(message: bytes, expected: Expected) -> int:
+    """Its base, or Refused."""
+    if len(message) < HEADER_BYTES:
+        raise Refused("shorter than a header")
+    if expected.form == RAMP and len(message) < ramp_overhead(expected.blocks):
+        raise Refused("shorter than its codes")
+    fields = {
+        "magic": (message[:4], b"HLQC"),
+        "version": (message[4], 2),
+        "form": (message[5], expected.form),
+        "lattice": (message[6], expected.lattice),
+        "reserved": (message[7], 0),
+        "spread": (int.from_bytes(message[10:12], "little", signed=True), expected.spread),
+        "call": (_word(message, 12, 4), expected.call),
+        "first": (_word(message, 16, 8), expected.first),
+        "blocks": (_word(message, 24, 8), expected.blocks),
+    }
+    for name, (found, wanted) in fields.items():
+        if found != wanted:
+            raise Refused(f"{name} is {found}, not {wanted}")
+    base = int.from_bytes(message[8:10], "little", signed=True)
+    if abs(base) > expected.base_limit:
+        raise Refused(f"base is {base}")
+    if _word(message, 32, 8) != checksum(message):
+        raise Refused("the checksum is wrong")
+    return base
+
+
+@dataclass
+class Block:
+    """A block of a RAMP message, as far as it is read."""
+
+    position: int
+    code: int
+    bits: int
+    eighths: int
+    wide: bool
+    side: bytes
+    planes: bytes
+
+
+def read_ramp(message: bytes, expected: Expected) -> list[Block]:
+    base = open_segment(message, expected)
+    codes = message[HEADER_BYTES : HEADER_BYTES + expected.blocks]
+    wide = message[HEADER_BYTES + expected.blocks :]
+    at = ramp_overhead(expected.blocks)
+    bits = plan(codes, 8, len(message) - at)
+    side = at
+    at += 8 * sum(k > 0 for k in bits)
+    blocks = []
+    for i, (c, k) in enumerate(zip(codes, bits, strict=True)):
+        blocks.append(
+            Block(
+                position=expected.first + i * expected.stride,
+                code=c,
+                bits=k,
+                eighths=c - 254 + 8 * base,
+                wide=bool(wide[i >> 3] >> i % 8 & 1),
+                side=message[side : side + 8],
+                planes=message[at : at + 32 * k],
+            )
+        )
+        side += 8 * (k > 0)
+        at += 32 * k
+    return blocks
+
+
+def decode_ramp(
+    message: bytes, expected: Expected, seed: int, elems: int, factor: float = 1
+) -> Floats:
+    """The tensor, float32, of a message that holds all of it."""
+    out = np.zeros((expected.blocks, 256), np.float32)
+    for block, x in zip(read_ramp(message, expected), out, strict=True):
+        if block.code == NONFINITE:
+            x[:] = np.nan
+        if not block.bits:
+            continue
+        z = codes_from_planes(block.planes, block.bits)
+        point = reduce(expected.lattice, block.bits, point_from_codes(expected.lattice, z))
+        steps = ramp_scales(expected.lattice, block.bits)
+        scale = lane_scales(steps, block.side, block.wide)
+        x[:] = decode_block(point, scale, block.eighths, factor, flips(seed, block.position))
+    return out.reshape(-1)[:elems]

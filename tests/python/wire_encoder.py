@@ -1,0 +1,152 @@
+"""An encoder of blocks, written from docs/wire-format.md alone (section 9), for float32 tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import wire_decoder as wire
+from numpy.typing import NDArray
+from wire_decoder import D4, E8, HEADER_BYTES, NONFINITE, RAMP, Floats, Ints, Z, f32
+
+NO_BASE = -160
+
+
+def blocks_of(tensor: Floats) -> Floats:
+    padded = np.zeros((len(tensor) + 255) // 256 * 256, np.float32)
+    padded[: len(tensor)] = tensor
+    return padded.reshape(-1, 256)
+
+
+# Exponents ----------------------------------------------------------------------------------------
+
+
+def exponent(x: Floats) -> int | float | None:
+    """E; NaN for a block that holds NaN or Inf, None for one that counts as zero."""
+    if not np.isfinite(x).all():
+        return np.nan
+    largest = np.abs(x).max()
+    if largest < 2.0**-126:
+        return None
+    octave = min(int(np.frexp(largest)[1]) - 1, 126)
+    y = x.reshape(8, 32) * f32(2.0**-octave)
+    sums = np.zeros(32, np.float32)
+    for row in y:
+        sums = sums + row * row
+    while len(sums) > 1:
+        half = len(sums) // 2
+        sums = sums[:half] + sums[half:]
+    mantissa, e = np.frexp(sums[0])
+    above = sum(2 * mantissa > wire.FRACTIONS[j] for j in (0, 2, 4, 6))
+    return 4 * (int(e) - 1) + int(above) - 32 + 8 * octave
+
+
+def base_and_codes(exponents: list[int | float | None]) -> tuple[int, bytes]:
+    finite = [e for e in exponents if e is not None and not np.isnan(e)]
+    base = -(-max(finite) // 8) if finite else NO_BASE
+    codes = bytearray()
+    for e in exponents:
+        c = 0 if e is None else NONFINITE if np.isnan(e) else e - 8 * base + 254
+        codes.append(max(c, 0))
+    return base, bytes(codes)
+
+
+# Points -------------------------------------------------------------------------------------------
+
+
+def rotated(x: Floats, eighths: int, seed: int, position: int) -> Floats:
+    """Coordinates in units of 2^(E/8) / 512."""
+    v = wire.scale_by(x, -eighths, f32(32))
+    v = np.where(wire.flips(seed, position), -v, v)
+    for bit in (5, 6, 7, 0, 1, 2, 3, 4):
+        wire.butterfly(v, bit)
+    return v[wire.ELEMENT]
+
+
+def voronoi_norm(lattice: int, v: Ints) -> Ints:
+    size = np.sort(np.abs(v), axis=0)
+    if lattice == Z:
+        return 2 * size[-1]
+    if lattice == D4:
+        return np.maximum(*(np.sort(np.abs(p), axis=0)[-2:].sum(axis=0) for p in (v[:4], v[4:])))
+    odd = (v < 0).sum(axis=0) % 2
+    return np.maximum(size[-2:].sum(axis=0), (size.sum(axis=0) - 2 * odd * size[0]) // 2)
+
+
+def quantize(lattice: int, y: Floats, scale: Floats | np.float32) -> Ints:
+    w = np.rint(y * (f32(16) / scale)).astype(np.int64) + 4096
+    return wire.nearest(lattice, w >> 13, w % 8192 - 4096, 4096)
+
+
+def codes_from_point(lattice: int, bits: int, x: Ints) -> Ints:
+    if lattice == E8:
+        tails = np.cumsum((x[6::-1] - x[7]) // 2, axis=0)[::-1]
+        z = np.concatenate([tails, x[7:]])
+        z[0] //= 2
+    elif lattice == D4:
+        vectors = []
+        for v in (0, 4):
+            y = x[v : v + 4] // 2
+            sum3 = y[1] + y[2] + y[3]
+            vectors += [-(y[0] + sum3) // 2, (y[0] - sum3) // 2, -(y[2] + y[3]), -y[3]]
+        z = np.array(vectors)
+    else:
+        z = x // 2
+    return z % (1 << bits)
+
+
+def planes_from_codes(z: Ints, bits: int) -> bytes:
+    words = [((z >> j & 1) << wire.LANES).sum(axis=1) for j in range(bits)]
+    return np.array(words, "<u4").tobytes()
+
+
+def fits(lattice: int, bits: int, point: Ints) -> NDArray[np.bool_]:
+    if bits <= 3:
+        return (wire.reduce(lattice, bits, point) == point).all(axis=0)
+    return voronoi_norm(lattice, point) < 2 << bits
+
+
+def on_ramp(lattice: int, bits: int, y: Floats) -> tuple[Ints, Ints, bool]:
+    """Points, steps 0 … 3 of the lanes, and whether the block is wide."""
+    steps = np.array(wire.ramp_scales(lattice, bits))
+    margin = {2: 0, 3: 0.25}.get(bits, 0.5)
+    limits = [int(f32(512) * s * f32((1 << bits) - margin)) for s in steps]
+    norm = voronoi_norm(lattice, np.rint(y).astype(np.int64))
+    wide = bool((norm > limits[3]).any())
+    while True:
+        start = 3 if wide else 0
+        t = sum((norm > limit).astype(np.int64) for limit in limits[start : start + 3])
+        while True:
+            point = quantize(lattice, y, steps[t + start])
+            outside = ~fits(lattice, bits, point)
+            at_top = outside & (t == 3)
+            if at_top.any() and not wide:
+                break
+            if not (outside & ~at_top).any():
+                return point, t, wide
+            t = t + (outside & ~at_top)
+        wide = True
+
+
+# Messages -----------------------------------------------------------------------------------------
+
+
+def encode_ramp(tensor: Floats, lattice: int, seed: int, call: int, length: int) -> bytes:
+    x = blocks_of(tensor)
+    exponents = [exponent(block) for block in x]
+    base, codes = base_and_codes(exponents)
+    overhead = wire.ramp_overhead(len(x))
+    bits = wire.plan(codes, 8, length - overhead)
+    wide, side, planes = bytearray((len(x) + 7) // 8), b"", b""
+    for b, k in enumerate(bits):
+        if not k:
+            continue
+        point, t, is_wide = on_ramp(lattice, k, rotated(x[b], exponents[b], seed, b))
+        wide[b >> 3] |= is_wide << b % 8
+        side += np.array([((t >> j & 1) << wire.LANES).sum() for j in (0, 1)], "<u4").tobytes()
+        planes += planes_from_codes(codes_from_point(lattice, k, point), k)
+    header = b"HLQC" + bytes([2, RAMP, lattice, 0])
+    header += base.to_bytes(2, "little", signed=True) + bytes(2) + call.to_bytes(4, "little")
+    header += bytes(8) + len(x).to_bytes(8, "little") + bytes(8)
+    message = (header + codes + bytes(wide)).ljust(overhead, b"\0") + side + planes
+    message = message.ljust(length, b"\0")
+    checksum = wire.checksum(message).to_bytes(8, "little")
+    return message[: HEADER_BYTES - 8] + checksum + message[HEADER_BYTES:]
