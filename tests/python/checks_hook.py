@@ -103,6 +103,21 @@ def check_hook_over_a_part_of_the_ranks(ranks: Ranks) -> None:
     assert vnmse(gradients, exact / members) < uniform_vnmse(4.0, legs=2)
 
 
+def check_a_target_sets_the_bits(ranks: Ranks) -> None:
+    sent = []
+    for target in (1e-2, 1e-4):
+        state = ranks.state(target_nmse=target, algorithm="twoshot", error_feedback=False)
+        model = make(state)
+        x = inputs(ranks, 0)
+        gradients = flat(backward(model, x))
+        exact = ranks.exact_sum(flat(local_gradients(model, x))) / ranks.size
+        assert ranks.same_bits(gradients)
+        # What the library promises of its estimate: about a quarter either way.
+        assert vnmse(gradients, exact) < 1.5 * target, target
+        sent.append(state.stats().bytes_sent)
+    assert 0 < sent[0] < sent[1]
+
+
 def check_bytes_are_counted_and_planned(ranks: Ranks) -> None:
     state = ranks.state(bits=3.0, algorithm="twoshot")
     model = make(state)
@@ -326,6 +341,7 @@ def check_bad_arguments_of_the_state(ranks: Ranks) -> None:
     for words, arguments in (
         (["exempt", "named_parameters"], {"exempt": ["*.bias"]}),
         (["bits"], {"bits": 40.0}),
+        (["target_nmse"], {"target_nmse": 1.5}),
         (["A2"], {"lattice": "A2"}),
         (["fastest"], {"algorithm": "fastest"}),
     ):

@@ -93,11 +93,17 @@ void set_option(hlq_options *options, const std::string &name, py::handle value)
         options->seed = value.cast<uint64_t>();
     } else if (name == "min_bytes") {
         options->min_bytes = value.cast<size_t>();
+    } else if (name == "target_nmse") {
+        options->target_nmse = value.cast<double>();
+    } else if (name == "probe") {
+        options->probe = value.cast<bool>() ? HLQ_PROBE_ON : HLQ_PROBE_OFF;
+    } else if (name == "group") {
+        options->group = value.cast<int>();
     } else if (name == "timeout") {
         options->timeout_s = value.cast<double>();
     } else {
         throw py::type_error("there is no option '" + name + "'; there is bits, lattice, " +
-                             "algorithm, seed, min_bytes, timeout");
+                             "algorithm, seed, min_bytes, target_nmse, probe, group, timeout");
     }
 }
 

@@ -77,7 +77,7 @@ def arguments(description: str, steps: int) -> argparse.Namespace:
         "--bits", type=float, default=4.0, help="hlq: bits per number (%(default)s)"
     )
     parser.add_argument(
-        "--algorithm", choices=ALGORITHMS, default="auto", help="hlq: default %(default)s"
+        "--algorithm", choices=ALGORITHMS, default="twoshot", help="hlq: default %(default)s"
     )
     parser.add_argument("--steps", type=positive, default=steps, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")

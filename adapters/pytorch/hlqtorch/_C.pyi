@@ -7,7 +7,7 @@ import torch
 from torch.distributed import ProcessGroup
 from typing_extensions import Unpack
 
-Algorithm = Literal["auto", "twoshot", "oneshot", "modq", "native"]
+Algorithm = Literal["auto", "twoshot", "oneshot", "modq", "native", "hierarchical"]
 Op = Literal["sum", "avg"]
 
 class Options(TypedDict, total=False):
@@ -18,6 +18,9 @@ class Options(TypedDict, total=False):
     algorithm: Algorithm  # default auto
     seed: int  # of the rotation's sign flips; default 0
     min_bytes: int  # auto: smaller tensors go native; default 65536
+    target_nmse: float  # 0, or the error to aim at in place of bits; default 0
+    probe: bool  # auto: measure whether compressing pays; default as HLQ_PROBE says, else True
+    group: int  # hierarchical: ranks of a group are a node; default 0, the machine; may differ
     timeout: float  # longest wait for another rank, seconds; default 300
 
 class Plan(TypedDict):
@@ -37,6 +40,7 @@ class Stats(TypedDict):
     bytes_sent: int
     bytes_received: int
     control_bytes: int
+    bits: float
     bits_per_elem: float
     seconds: float
     seconds_encode: float

@@ -40,7 +40,9 @@ class HLQState:
         process_group: the ranks to average over; None for all. Give DDP the same.
         bits: budget on the wire, bits per number, everything counted; 1 … 12. May be changed later,
             on all ranks alike, by setting the attribute.
-        algorithm: "auto", "twoshot", "oneshot", "modq" or "native".
+        algorithm: "auto", "twoshot", "oneshot", "modq", "hierarchical" or "native". "auto" measures
+            once whether compressing pays on this machine and network, and does not where it does
+            not; then results may differ between runs by how that came out.
         error_feedback: keep what was not sent, and add it to the next gradient.
         exempt: parameters whose gradients travel in fp32: patterns of names such as "*.bias" (needs
             named_parameters), or a function of name and parameter. The same on all ranks. None by
@@ -50,6 +52,8 @@ class HLQState:
         named_parameters: model.named_parameters(). Gives residuals lasting names in state_dict();
             without it they are called "bucket0.1" after their first place, which is the same again
             for the same model and bucket sizes.
+        target_nmse: instead of bits, the error ‖sent - exact‖² / ‖exact‖² to aim at: every bucket
+            gets the bits that takes, 1 … 12, or goes uncompressed if 12 are not enough. 0: bits.
         lattice, seed, min_bytes, timeout: as for Comm.mpi.
 
     Attributes:
@@ -66,6 +70,7 @@ class HLQState:
         *,
         transport: Transport = "auto",
         named_parameters: Iterable[tuple[str, Tensor]] | None = None,
+        target_nmse: float = 0.0,
         lattice: str = "E8",
         seed: int = 0,
         min_bytes: int = 65536,
@@ -78,6 +83,7 @@ class HLQState:
         self.transport = transport
         self.exempt = exempt if callable(exempt) else tuple(exempt)
         self._options = {
+            "target_nmse": target_nmse,
             "lattice": lattice,
             "seed": seed,
             "min_bytes": min_bytes,
@@ -195,7 +201,8 @@ class HLQState:
 
     def _reduce_part(self, part: Part, buffer: Tensor) -> None:
         packed = part.pack(buffer)
-        call = {"op": "avg", "bits": self.bits, "algorithm": "native" if part.exempt else "auto"}
+        bits = 0.0 if self._options["target_nmse"] > 0 else self.bits
+        call = {"op": "avg", "bits": bits, "algorithm": "native" if part.exempt else "auto"}
         self._comm.all_reduce(packed, packed, residual=part.residual, **call)
         plan = self._comm.plan(packed.numel(), packed.dtype, **call)
         self._stats.add(self._comm.stats(), plan)
