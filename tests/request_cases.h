@@ -165,15 +165,15 @@ static inline void requests_give_what_calls_give(test_rank *me, hlq_comm *comm)
 /* What is under way when a communicator is destroyed goes with it. */
 static inline void destruction_ends_what_is_under_way(test_rank *me)
 {
-    static _Thread_local float x[5000], y[5000];
+    static _Thread_local float x[5000], y[3][5000];
     hlq_comm *comm = NULL;
     hlq_request *request[3];
     hlq_test_case("destroyed with requests, on rank %d of %d", me->rank, me->size);
     if (!CHECK_EQ(rank_create(me, NULL, &comm), HLQ_OK)) return;
     for (int i = 0; i < 3; i++) {
-        CHECK_EQ(
-            hlq_all_reduce_start(comm, x, y, 5000, HLQ_FLOAT32, HLQ_SUM, NULL, NULL, &request[i]),
-            HLQ_OK);
+        CHECK_EQ(hlq_all_reduce_start(comm, x, y[i], 5000, HLQ_FLOAT32, HLQ_SUM, NULL, NULL,
+                                      &request[i]),
+                 HLQ_OK);
     }
     CHECK_EQ(hlq_wait(request[1], HLQ_FOREVER), HLQ_OK);
     rank_barrier(me);
