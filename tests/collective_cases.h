@@ -382,7 +382,7 @@ static inline collective_case draw_collective(int operation, hlq_dtype dtype, in
    uint64_t that takes up the digest of all results. */
 static inline void check_all_collectives(test_rank *me, void *argument)
 {
-    enum { TIMES = 6, OPERATIONS = 5 };
+    enum { TIMES = FEWER_CASES ? 1 : 6, OPERATIONS = 5 };
     uint64_t digest = 0;
     for (int i = 0; i < TIMES * OPERATIONS * DTYPES; i++) {
         uint64_t stream = (uint64_t)me->size * 1000 + (uint64_t)i;

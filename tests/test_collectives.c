@@ -13,7 +13,9 @@ int main(int argc, char **argv)
         ranks_as_threads(3, check_all_collectives, &digest);
         printf("digest %" PRIx64 "\n", digest);
     } else {
-        for (int n = 1; n <= 17; n++) ranks_as_threads(n, check_all_collectives, NULL);
+        for (int n = 1; n <= 17; n += FEWER_CASES ? n : 1) {
+            ranks_as_threads(n, check_all_collectives, NULL);
+        }
         every_variant_gives_the_same_bits(argv[0]);
     }
     return hlq_test_end();
