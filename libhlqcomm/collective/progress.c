@@ -2,6 +2,7 @@
  * Exchanges of the collectives under way: started when due and in their turn, polled, timed.
  */
 #include "progress.h"
+#include "stages.h"
 
 #include <transport/transport_internal.h>
 
@@ -34,7 +35,7 @@ void hlq_comm_break(hlq_comm *comm, hlq_status status, const char *sentence)
         if (r->stage == HLQ_STAGE_ENDED) continue;
         hlq_exchange_cancel(r, NULL);
         hlq_fail(&r->walk, HLQ_E_BROKEN, "another collective failed: %.200s", sentence);
-        hlq_request_broke(r, HLQ_E_BROKEN);
+        hlq_stages_end(r, HLQ_E_BROKEN);
     }
     if (t->give_up) t->give_up(t->self, status, sentence);
     snprintf(comm->error, sizeof comm->error, "%s", sentence);
@@ -68,7 +69,7 @@ void hlq_request_break(hlq_request *r, hlq_status status)
     hlq_exchange_cancel(r, NULL);
     snprintf(sentence, sizeof sentence, "%.150s (%s)", r->error, step);
     memcpy(r->error, strstr(r->error, " (") ? r->error : sentence, sizeof r->error);
-    hlq_request_broke(r, status);
+    hlq_stages_end(r, status);
     hlq_comm_break(r->walk.comm, status, r->error);
 }
 
@@ -82,6 +83,16 @@ static int must_wait(const hlq_request *r)
     const hlq_request *oldest = comm->active;
     while (oldest->stage == HLQ_STAGE_ENDED) oldest = oldest->next;
     return oldest != r;
+}
+
+/*
+ * Where the time is up for several ranks, those that got less far know better who is missing: a rank
+ * that goes ahead waits for all of them. So it waits a little longer, and hears from them.
+ */
+static double patience(const hlq_request *r)
+{
+    const double per_exchange = 0.05, most = 0.5;
+    return r->walk.comm->options.timeout_s + fmin(per_exchange * r->exchange.number, most);
 }
 
 static hlq_status start(hlq_request *r)
@@ -99,7 +110,7 @@ static hlq_status start(hlq_request *r)
     r->is_due = 0;
     r->under_way = 1;
     r->exchange_begin = hlq_now();
-    r->deadline = r->exchange_begin + w->comm->options.timeout_s;
+    r->deadline = r->exchange_begin + patience(r);
     return w->sum ? t->start_sum(t->self, &r->exchange, w->error)
                   : t->start(t->self, &r->exchange, w->error);
 }
@@ -144,7 +155,7 @@ static int poll(hlq_request *r)
     } else if (done) {
         r->under_way = 0;
         account(r);
-        hlq_request_advance(r);
+        hlq_stages_advance(r);
     } else if (hlq_now() > r->deadline) {
         time_out(r);
     }

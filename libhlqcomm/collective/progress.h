@@ -12,15 +12,10 @@ void hlq_progress(hlq_comm *comm);
 /* Until something may have changed; at most so many seconds, or until some exchange is late. */
 void hlq_progress_rest(hlq_comm *comm, double seconds);
 
-/* Called by progress when the exchange of a request is complete: what comes next (request.c). */
-void hlq_request_advance(hlq_request *r);
-
 /* Ends a request, whose walk has the sentence, and breaks its communicator; tells the other ranks.
    All other requests under way end with HLQ_E_BROKEN. */
 void hlq_request_break(hlq_request *r, hlq_status status);
 void hlq_comm_break(hlq_comm *comm, hlq_status status, const char *sentence);
-/* Ends a request of a broken communicator (request.c). */
-void hlq_request_broke(hlq_request *r, hlq_status status);
 
 /* Gives up the exchange under way, if one is. missing: NULL, or HLQ_ERROR_BYTES for a sentence. */
 void hlq_exchange_cancel(hlq_request *r, char *missing);
