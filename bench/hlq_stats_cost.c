@@ -78,8 +78,8 @@ double __wrap_hlq_energy_of_exponents(const int16_t *exponent, size_t blocks)
     return energy;
 }
 
-/* Its own prediction is called within one file, past the linker: counted, and taken to cost what the
-   others cost, which are of segments of the same size. */
+/* Its own prediction is called within one file, past the linker: counted, and taken to cost what
+   the others cost, which are of segments of the same size. */
 void __wrap_hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame,
                                const hlq_source *src, hlq_scratch scratch, uint8_t *segment,
                                hlq_code_stats *stats)

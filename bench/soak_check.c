@@ -1,5 +1,5 @@
 /*
- * Numbers of a job, and whether what came out is what they say; soak.h tells. The bound on the error
+ * Numbers of a job, and whether what came out is what they say; soak.h tells. The bound on errors
  * is that of tests/model.h. What is equal on all ranks is checked by all of them, each a share.
  */
 #include "soak.h"
@@ -15,8 +15,8 @@ static uint64_t mixed(uint64_t a, uint64_t b)
     return hlq_rng_next(&rng);
 }
 
-/* Of a block of rank p for rank q. Some blocks are zero everywhere, or on one rank; sizes vary; some
-   have a number that sticks out. */
+/* Of a block of rank p for rank q. Some blocks are zero everywhere, or on one rank; sizes vary;
+   some have a number that sticks out. */
 typedef struct block {
     double size;
     int peak; /* position of that number; -1: none */
@@ -174,7 +174,8 @@ static size_t wrong_words(soak_run *run, const soak_job *j, size_t start, size_t
     return wrong;
 }
 
-/* Minimum and maximum: exactly; products: to a rounding of fp32 for each rank, and one to the type. */
+/* Minimum and maximum: exactly; products: to a rounding of fp32 for each rank, and one to the
+   type. */
 static size_t wrong_picks(soak_run *run, const soak_job *j, size_t start, size_t count)
 {
     const soak_group *g = &run->group;

@@ -67,8 +67,10 @@ void hlq_request_break(hlq_request *r, hlq_status status)
     char step[80], sentence[HLQ_ERROR_BYTES];
     describe_step(r, step, sizeof step);
     hlq_exchange_cancel(r, NULL);
+    /* What another rank gave up with says already where it was. */
+    int is_told = strstr(r->error, " (") != NULL;
     snprintf(sentence, sizeof sentence, "%.150s (%s)", r->error, step);
-    memcpy(r->error, strstr(r->error, " (") ? r->error : sentence, sizeof r->error);
+    if (!is_told) memcpy(r->error, sentence, sizeof r->error);
     hlq_stages_end(r, status);
     hlq_comm_break(r->walk.comm, status, r->error);
 }
