@@ -1,6 +1,6 @@
 /*
- * hlq_soak: collectives drawn at random, for minutes or days, every result checked. This file is one
- * rank's walk through episodes and rounds; read on in soak.h.
+ * hlq_soak: collectives drawn at random, for minutes or days, every result checked. This file is
+ * one rank's walk through episodes and rounds; read on in soak.h.
  */
 #include "soak.h"
 #include "perf_options.h"
@@ -151,7 +151,8 @@ typedef struct soak_command {
     char error[TOOL_ERROR_BYTES];
 } soak_command;
 
-/* Sentences about the command line are said here, as in hlq_perf.c: between MPI_Init and Finalize. */
+/* Sentences about the command line are said here, as in hlq_perf.c: between MPI_Init and
+   Finalize. */
 static int run_rank(perf_world *world, void *argument)
 {
     soak_command *command = argument;

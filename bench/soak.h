@@ -129,8 +129,8 @@ int soak_collects(const soak_job *j);
    counts it. */
 void soak_wrong(soak_run *run, const soak_job *j, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Before anything else: malloc gives large blocks back when they are freed, whatever came before, so
-   that what stays resident is what is used. */
+/* Before anything else: malloc gives large blocks back when they are freed, whatever came before,
+   so that what stays resident is what is used. */
 void soak_start_memory(void);
 /* Resident memory of this process in bytes, after malloc gave back what it could; 0: unknown. */
 uint64_t soak_resident(void);

@@ -119,8 +119,9 @@ static inline void run_case(test_rank *me, hlq_comm *comm, const level_case *c, 
     if (CHECK_EQ(status, HLQ_OK)) {
         CHECK(rank_same(me, recv, bytes));
         dtype_load(c->dtype, recv, c->count, x);
-        /* With residuals, what is left is their and the type's rounding, (2^-8)² at worst; without, 6 bits' error
-           (5e-4 in twoshot, 3e-2 in modq on 9 ranks; a single number is worse), oneshot's on n > 2 ranks aside. */
+        /* With residuals, what is left is their and the type's rounding, (2^-8)² at worst; without,
+           6 bits' error (5e-4 in twoshot, 3e-2 in modq on 9 ranks; a single number is worse),
+           oneshot's on n > 2 ranks aside. */
         double rounding = c->dtype == HLQ_BFLOAT16 ? 1.6e-5 : 1e-6, tolerance = 6e-2;
         if (c->algorithm == HLQ_ALG_ONESHOT && !c->is_target) tolerance = 2;
         check_result(me, c, stream, x, residual, c->has_residual ? rounding : tolerance);

@@ -61,7 +61,8 @@ static inline void free_job(job *j)
     free(j->residual);
 }
 
-/* All-to-all with counts: rank p sends counts[q] to rank q, so it receives its own from everybody. */
+/* All-to-all with counts: rank p sends counts[q] to rank q, so it receives its own from
+   everybody. */
 static inline hlq_status start_job(hlq_comm *comm, job *j, hlq_dtype dtype)
 {
     hlq_call call = HLQ_CALL_INIT;

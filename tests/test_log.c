@@ -7,7 +7,7 @@
 
 #include <collective/comm.h>
 
-/* What a sink was told --------------------------------------------------------------------------- */
+/* What a sink was told ----------------------------------------------------------------------- */
 
 enum { LINES = 64 };
 
@@ -42,7 +42,7 @@ static hlq_options options_at(int level, notes *n)
     return options;
 }
 
-/* Levels ----------------------------------------------------------------------------------------- */
+/* Levels ------------------------------------------------------------------------------------- */
 
 /* A collective that works, one that is refused, and one that rank 1 never comes to. */
 static void live_through(test_rank *me, const hlq_options *options)
@@ -126,7 +126,7 @@ static void levels_may_differ(test_rank *me, void *argument)
     free(n);
 }
 
-/* The environment -------------------------------------------------------------------------------- */
+/* The environment ---------------------------------------------------------------------------- */
 
 static hlq_status create_alone(const hlq_options *options)
 {
@@ -200,7 +200,7 @@ static void wrong_levels_are_refused(void)
     CHECK(!hlq_log_level_name(HLQ_LOG_DEFAULT) && !hlq_log_level_name((hlq_log_level)9));
 }
 
-/* The rest --------------------------------------------------------------------------------------- */
+/* The rest ----------------------------------------------------------------------------------- */
 
 /* Without a sink: to stderr, a line each. */
 static void lines_go_to_stderr(void)

@@ -9,7 +9,7 @@
 
 #include <locale.h>
 
-/* A reader of one flat JSON object --------------------------------------------------------------- */
+/* A reader of one flat JSON object ----------------------------------------------------------- */
 
 enum { MEMBERS_MAX = 32, TOKEN_BYTES = 48 };
 
@@ -83,7 +83,7 @@ static const char *value_of(const object *o, const char *key)
     return "(missing)";
 }
 
-/* JSON ------------------------------------------------------------------------------------------- */
+/* JSON --------------------------------------------------------------------------------------- */
 
 #define INTEGERS(X)                                                                                \
     X(calls)                                                                                       \
@@ -175,7 +175,7 @@ static void names_that_do_not_exist_are_null(void)
     CHECK(hlq_stats_text(&s, text, sizeof text) > 0 && strstr(text, "unknown"));
 }
 
-/* Text ------------------------------------------------------------------------------------------- */
+/* Text --------------------------------------------------------------------------------------- */
 
 static void text_has_units(void)
 {
@@ -207,7 +207,7 @@ static void text_has_units(void)
                     "2 retries, 3 NaN blocks");
 }
 
-/* Both ------------------------------------------------------------------------------------------- */
+/* Both --------------------------------------------------------------------------------------- */
 
 typedef int writer(const hlq_stats *stats, char *buffer, size_t bytes);
 static writer *const writers[] = {hlq_stats_text, hlq_stats_json};

@@ -32,7 +32,8 @@ static hlq_status meddler_start(void *self, hlq_exchange *exchange, char *error)
     return m->inner.start(m->inner.self, exchange, error);
 }
 
-/* Numbers of all ranks, gathered over the library's own transport: enough to see that it is used. */
+/* Numbers of all ranks, gathered over the library's own transport: enough to see that it is
+   used. */
 static void add_up(meddler *m, hlq_exchange *exchange)
 {
     size_t count = exchange->count;

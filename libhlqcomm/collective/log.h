@@ -1,6 +1,6 @@
 /*
- * What a communicator tells its user while it works: hlqcomm/log.h says what, at which level. A line
- * that is not to be told is not formatted, nor are its arguments evaluated.
+ * What a communicator tells its user while it works: hlqcomm/log.h says what, at which level. A
+ * line that is not to be told is not formatted, nor are its arguments evaluated.
  */
 #ifndef HLQ_COLLECTIVE_LOG_H
 #define HLQ_COLLECTIVE_LOG_H

@@ -88,8 +88,8 @@ static int must_wait(const hlq_request *r)
 }
 
 /*
- * Where the time is up for several ranks, those that got less far know better who is missing: a rank
- * that goes ahead waits for all of them. So it waits a little longer, and hears from them.
+ * Where the time is up for several ranks, those that got less far know better who is missing: a
+ * rank that goes ahead waits for all of them. So it waits a little longer, and hears from them.
  */
 static double patience(const hlq_request *r)
 {

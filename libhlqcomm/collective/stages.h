@@ -1,6 +1,6 @@
 /*
- * The stages of a collective (request.h). progress.c calls hlq_stages_advance() whenever an exchange
- * is complete.
+ * The stages of a collective (request.h). progress.c calls hlq_stages_advance() whenever an
+ * exchange is complete.
  */
 #ifndef HLQ_COLLECTIVE_STAGES_H
 #define HLQ_COLLECTIVE_STAGES_H

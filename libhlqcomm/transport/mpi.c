@@ -265,7 +265,8 @@ static void give_up(void *self, hlq_status status, const char *sentence)
     }
 }
 
-/* Receives that nobody has answered are taken back; what MPI is in the midst of, it goes on with. */
+/* Receives that nobody has answered are taken back; what MPI is in the midst of, it goes on
+   with. */
 static int cancel(void *self, hlq_exchange *exchange, char *missing)
 {
     endpoint *e = self;

@@ -1,6 +1,6 @@
 /*
- * MPI as a transport (part of hlqcomm_mpi). Duplicates mpi_comm: collective over its ranks, who have
- * timeout_s seconds to come.
+ * MPI as a transport (part of hlqcomm_mpi). Duplicates mpi_comm: collective over its ranks, who
+ * have timeout_s seconds to come.
  */
 #ifndef HLQ_TRANSPORT_MPI_TRANSPORT_H
 #define HLQ_TRANSPORT_MPI_TRANSPORT_H

@@ -76,7 +76,8 @@ double hlq_energy_of_exponents(const int16_t *exponent, size_t blocks)
 }
 
 /* Of a block of k bits, wide or not, in units of its rms: the largest scale, which is its last ramp
-   step or, if it is not coded, the longest a vector of it can be; and the squared error to expect. */
+   step or, if it is not coded, the longest a vector of it can be; and the squared error to
+   expect. */
 static void predict(const hlq_run *run, double top[2][HLQ_BITS_MAX + 1], double *distortion)
 {
     static const double second_moment[3] = {[HLQ_LATTICE_E8] = 929.0 / 12960,

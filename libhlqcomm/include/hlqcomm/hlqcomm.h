@@ -150,9 +150,9 @@ typedef enum hlq_lattice {
  *  NATIVE   no compression: through MPI, or raw numbers combined in rank order.
  *  HIERARCHICAL  raw numbers within a node, twoshot between nodes; native if there is one node.
  *           HLQ_E_UNSUPPORTED if nodes have different numbers of ranks.
- * Reduce-scatter, all-gather and all-to-all have one hop: TWOSHOT and HIERARCHICAL are ONESHOT. MODQ makes
- * sums, so all-gather and all-to-all have none: HLQ_E_UNSUPPORTED in hlq_call, ONESHOT if it is the
- * communicator's.
+ * Reduce-scatter, all-gather and all-to-all have one hop: TWOSHOT and HIERARCHICAL are ONESHOT
+ * there. MODQ makes sums, so all-gather and all-to-all have none: HLQ_E_UNSUPPORTED in hlq_call,
+ * ONESHOT if it is the communicator's.
  */
 typedef enum hlq_algorithm {
     HLQ_ALG_AUTO = 0,
@@ -246,8 +246,8 @@ typedef struct hlq_call {
                            failed to send. Start it with zeros. Blocks that hold NaN or Inf leave
                            zeros in it. Kept on the rank; must not overlap send or recv. Unchanged if
                            the call fails before it starts; undefined if it fails later. Untouched by
-                           native, and where a rank sends to itself in an all-to-all. Not for float64.
-                           With modq, too few bits for the number of ranks (2 for 8, 3 for
+                           native, and where a rank sends to itself in an all-to-all. Not for
+                           float64. With modq, too few bits for the number of ranks (2 for 8, 3 for
                            16) let it grow without end. */
     double target_nmse; /* 0, or an error ‖result - exact‖² / ‖exact‖² to aim at: all ranks measure
                            their tensors first and agree on the bits that it takes, 1 … 12, or on
@@ -278,15 +278,8 @@ HLQ_API HLQ_MUST_USE hlq_status hlq_comm_create_threads(hlq_thread_group *group,
                                                         hlq_comm **comm);
 
 /*
- * Over any other carrier of bytes: fill in an hlq_transport (hlqcomm/transport.h). The communicator
- * takes it over and calls its destroy(), also when creation fails.
- */
-struct hlq_transport;
-HLQ_API HLQ_MUST_USE hlq_status hlq_comm_create_callbacks(const struct hlq_transport *transport,
-                                                          const hlq_options *options,
-                                                          hlq_comm **comm);
-
-/*
+ * Over MPI: hlqcomm/mpi.h. Over any other carrier of bytes: hlqcomm/transport.h.
+ *
  * Creation is collective: all ranks call it, and all get the same answer. On failure *comm is NULL
  * and hlq_create_error() has a sentence. Destroying is local, frees everything, accepts NULL.
  */

@@ -90,6 +90,12 @@ typedef struct hlq_transport {
     void (*destroy)(void *self); /* may be NULL */
 } hlq_transport;
 
+/* A communicator over it. It takes the transport over and calls its destroy(), also when creation
+   fails. Collective, as all creation is (hlqcomm/hlqcomm.h). */
+HLQ_API HLQ_MUST_USE hlq_status hlq_comm_create_callbacks(const hlq_transport *transport,
+                                                          const hlq_options *options,
+                                                          hlq_comm **comm);
+
 #ifdef __cplusplus
 }
 #endif
