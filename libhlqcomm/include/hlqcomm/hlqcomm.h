@@ -83,7 +83,6 @@ HLQ_API const char *hlq_status_string(hlq_status status);
 
 /* "0.1.0". Static storage. */
 HLQ_API const char *hlq_version(void);
-
 /*
  * Name of the kernel variant in use ("avx512", "avx2", "scalar"), chosen once per process from
  * what the processor offers, or by the environment variable HLQ_KERNELS. NULL if HLQ_KERNELS names
@@ -242,11 +241,11 @@ typedef struct hlq_call {
     hlq_algorithm algorithm; /* HLQ_ALG_AUTO: the communicator's */
     double bits;             /* 0: the communicator's */
     float *residual;    /* error feedback: a float for every element of send, or NULL. Read: what
-                           earlier calls failed to send; it is added to send. Written: what this call
-                           failed to send. Start it with zeros. Blocks that hold NaN or Inf leave
-                           zeros in it. Kept on the rank; must not overlap send or recv. Unchanged if
-                           the call fails before it starts; undefined if it fails later. Untouched by
-                           native, and where a rank sends to itself in an all-to-all. Not for
+                           earlier calls failed to send; it is added to send. Written: what this
+                           call failed to send. Start it with zeros. Blocks that hold NaN or Inf
+                           leave zeros in it. Kept on the rank; must not overlap send or recv.
+                           Unchanged if the call fails before it starts; undefined if it fails
+                           later. Untouched by native, and by what a rank sends to itself. Not for
                            float64. With modq, too few bits for the number of ranks (2 for 8, 3 for
                            16) let it grow without end. */
     double target_nmse; /* 0, or an error ‖result - exact‖² / ‖exact‖² to aim at: all ranks measure
