@@ -115,6 +115,7 @@ void hlq_code_stats_add(hlq_code_stats *stats, const hlq_run *run)
         error += power * distortion[k];
         if (scale > largest) largest = scale;
     }
+    if (energy == 0) return; /* 0 × Inf is NaN, and 2^base may be Inf */
     double unit = exp2(run->base);
     stats->energy += energy * unit * unit * HLQ_BLOCK_ELEMS;
     stats->error += error * unit * unit * HLQ_BLOCK_ELEMS;
