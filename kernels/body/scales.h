@@ -64,8 +64,13 @@ static inline void steps_fill_one(hlq_steps *s, int step, float width, int bits)
     float codes = (float)(1 << bits);
     s->scale[step] = width / codes;
     s->gain[step] = (float)(SPLIT_UNITS / NORM_UNITS) / s->scale[step];
-    s->limit[step] =
-        (int16_t)((float)NORM_UNITS * s->scale[step] * (codes - ramp_margin[bits < 4 ? bits : 4]));
+}
+
+/* Below 2^15, as the widest step is. */
+static inline int16_t ramp_limit(float scale, int bits)
+{
+    float codes = (float)(1 << bits);
+    return (int16_t)((float)NORM_UNITS * scale * (codes - ramp_margin[bits < 4 ? bits : 4]));
 }
 
 /* The steps of every number of bits. In modular form all are one, 2^(spread/8) wider. */
@@ -78,7 +83,9 @@ static inline void steps_fill(hlq_steps table[HLQ_BITS_MAX + 1], hlq_lattice lat
         for (int step = 0; step < ALL_STEPS; step++) {
             if (step >= HLQ_RAMP_STEPS && !modular) width = wide_width[step - HLQ_RAMP_STEPS];
             steps_fill_one(&table[bits], step, width, bits);
-            if (!modular) width *= ramp_ratio;
+            if (modular) continue; /* no ramp, and widths without bound */
+            table[bits].limit[step] = ramp_limit(table[bits].scale[step], bits);
+            width *= ramp_ratio;
         }
     }
 }
