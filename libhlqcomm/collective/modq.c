@@ -102,7 +102,6 @@ static modq_space lay_out(const hlq_walk *w, hlq_arena *arena)
     for (int p = 0; p < n; p++) {
         hlq_part to = hlq_part_to(w, p);
         modq_part part = {
-            .source = hlq_source_of(w, &to),
             .residual = w->residual ? w->residual + to.start : NULL,
             .out = hlq_arena_take(arena, message),
             .in = hlq_arena_take(arena, message),
@@ -114,7 +113,9 @@ static modq_space lay_out(const hlq_walk *w, hlq_arena *arena)
                       .place = to.place,
                       .call = w->call},
         };
-        if (arena->base) s.part[p] = part;
+        if (!arena->base) continue; /* only counting: there may be no tensors */
+        part.source = hlq_source_of(w, &to);
+        s.part[p] = part;
     }
     return s;
 }
