@@ -65,7 +65,7 @@ static void send_stretches(const hlq_walk *w, const void *base)
     size_t own = stretch(w, base, w->rank).bytes;
     for (int p = 0; p < w->size; p++) {
         w->out[p] = stretch(w, base, p);
-        w->in[p] = (hlq_message){s.in + (size_t)p * own, own};
+        w->in[p] = (hlq_message){own ? s.in + (size_t)p * own : NULL, own};
     }
 }
 
