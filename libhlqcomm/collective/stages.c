@@ -96,6 +96,18 @@ static void tell_verdict(hlq_request *r, hlq_stage stage, hlq_status status, con
     r->is_due = 1;
 }
 
+/* Whether it is a status that a collective can end with. PENDING would say that it has not. */
+static int is_final(int32_t status)
+{
+    switch (status) {
+#define HLQ_STATUS_CASE(name, value, sentence) case name:
+        HLQ_STATUS_LIST(HLQ_STATUS_CASE)
+#undef HLQ_STATUS_CASE
+        return status != HLQ_E_PENDING;
+    }
+    return 0;
+}
+
 /* HLQ_OK if that is everybody's verdict. The own one first; its sentence is known. */
 static hlq_status judge(hlq_request *r)
 {
@@ -103,7 +115,7 @@ static hlq_status judge(hlq_request *r)
     for (int d = 0; d < w->size; d++) {
         int p = d == 0 ? w->rank : d <= w->rank ? d - 1 : d;
         const hlq_verdict *v = &r->verdicts[p];
-        if (v->checksum != verdict_checksum(v)) {
+        if (v->checksum != verdict_checksum(v) || !is_final(v->status)) {
             return hlq_fail(w, HLQ_E_WIRE, "from rank %d: its verdict is damaged", p);
         }
         if (v->status == HLQ_OK) continue;
