@@ -51,7 +51,7 @@ static uint64_t stripes(const uint8_t **p, const uint8_t *end, uint64_t seed)
 
 uint64_t hlq_checksum(const void *data, size_t bytes, uint64_t seed)
 {
-    const uint8_t *p = data, *end = p + bytes;
+    const uint8_t *p = data, *end = bytes ? p + bytes : p; /* data may be NULL */
     uint64_t h = bytes >= STRIPE ? stripes(&p, end, seed) : seed + P5;
     h += bytes;
     for (; end - p >= WORD; p += WORD) h = rotate(h ^ stir(0, read64(p)), 27) * P1 + P4;
