@@ -44,11 +44,15 @@ static size_t stretch_elems(const hlq_walk *w, int l)
     return stretch_start(w, l + 1) - stretch_start(w, l);
 }
 
+static size_t stretch_bytes(const hlq_walk *w, int l)
+{
+    return stretch_elems(w, l) * hlq_dtype_bytes(w->dtype);
+}
+
 static hlq_message stretch(const hlq_walk *w, const void *base, int l)
 {
-    size_t width = hlq_dtype_bytes(w->dtype);
-    return (hlq_message){(char *)(uintptr_t)base + stretch_start(w, l) * width,
-                         stretch_elems(w, l) * width};
+    size_t before = stretch_start(w, l) * hlq_dtype_bytes(w->dtype);
+    return (hlq_message){(char *)(uintptr_t)base + before, stretch_bytes(w, l)};
 }
 
 static hlq_walk rail_walk(const hlq_walk *w, void *sum)
@@ -70,7 +74,7 @@ static space lay_out(const hlq_walk *w, hlq_arena *arena)
     size_t elems = stretch_elems(w, n->place);
     hlq_arena_take(arena, sizeof(space)); /* itself */
     space s = {
-        .in = hlq_arena_take(arena, (size_t)n->node_size * stretch(w, NULL, n->place).bytes),
+        .in = hlq_arena_take(arena, (size_t)n->node_size * stretch_bytes(w, n->place)),
         .sum = hlq_arena_take(arena, elems * hlq_elements_wide_bytes(w->dtype)),
     };
     hlq_walk rail = rail_walk(w, s.sum);
@@ -92,7 +96,7 @@ static uint64_t wire_bytes(const hlq_walk *w)
 {
     const hlq_nodes *n = nodes_of(w);
     hlq_walk rail = rail_walk(w, NULL);
-    uint64_t own = stretch(w, NULL, n->place).bytes;
+    uint64_t own = stretch_bytes(w, n->place);
     uint64_t in_node = w->count * hlq_dtype_bytes(w->dtype) - own;
     in_node += (uint64_t)(n->node_size - 1) * own;
     return in_node + (rail.count ? hlq_entry_of(&rail)->wire_bytes(&rail) : 0);
@@ -115,11 +119,11 @@ static hlq_status scatter(hlq_walk *w)
     hlq_arena arena = w->arena;
     space s = lay_out(w, &arena);
     *space_of(w) = s;
-    size_t own = stretch(w, NULL, n->place).bytes;
+    size_t own = stretch_bytes(w, n->place);
     clear_messages(w);
     for (int l = 0; l < n->node_size; l++) {
         w->out[n->peers[l]] = stretch(w, w->send, l);
-        w->in[n->peers[l]] = (hlq_message){s.in + (size_t)l * own, own};
+        w->in[n->peers[l]] = (hlq_message){own ? s.in + (size_t)l * own : NULL, own};
     }
     return HLQ_OK;
 }

@@ -30,23 +30,34 @@ static int input_value(input *in, int count)
     return input_below(in, 8) ? input_below(in, count) : (int)input_uint(in, 4);
 }
 
+static void hear(void *user, int level, const char *line)
+{
+    (void)user;
+    MUST(level >= 0 && *line);
+}
+
 static hlq_options input_options(input *in)
 {
     hlq_options o = HLQ_OPTIONS_INIT;
     if (!input_below(in, 8)) o.struct_bytes = (uint32_t)input_uint(in, 4);
     o.lattice = (hlq_lattice)input_value(in, 3);
-    o.algorithm = (hlq_algorithm)input_value(in, 5);
+    o.algorithm = (hlq_algorithm)input_value(in, 6);
     o.bits = input_double(in);
     o.seed = input_uint(in, 8);
     o.min_bytes = (size_t)input_uint(in, 8);
     if (!input_below(in, 4)) o.timeout_s = input_double(in);
     if (!input_below(in, 4)) o.target_nmse = input_double(in);
+    o.group = input_value(in, 4);
+    o.probe = (hlq_probing)input_value(in, 3);
+    o.log_level = input_value(in, 4);
+    o.log_sink = hear;
     return o;
 }
 
 typedef struct buffers {
     uint8_t send[BYTES], recv[BYTES];
     float residual[ELEMS];
+    hlq_range exempt[3];
 } buffers;
 
 /* A residual is NULL, or memory of its own, or the one of a tensor. */
@@ -55,10 +66,17 @@ static hlq_call input_call(input *in, buffers *b)
     float *const residuals[] = {NULL, NULL, b->residual, (float *)(void *)b->recv};
     hlq_call c = HLQ_CALL_INIT;
     if (!input_below(in, 8)) c.struct_bytes = (uint32_t)input_uint(in, 4);
-    c.algorithm = (hlq_algorithm)input_value(in, 5);
+    c.algorithm = (hlq_algorithm)input_value(in, 6);
     c.bits = input_double(in);
     c.residual = residuals[input_below(in, 4)];
     if (!input_below(in, 4)) c.target_nmse = input_double(in);
+    c.exempt_ranges = input_below(in, 4) ? 0 : (size_t)input_below(in, 4);
+    c.exempt = input_below(in, 8) ? b->exempt : NULL;
+    for (size_t i = 0; i < c.exempt_ranges; i++) {
+        size_t start = (size_t)input_uint(in, 2), count = (size_t)input_uint(in, 1);
+        if (!input_below(in, 8)) count = (size_t)input_uint(in, 8);
+        b->exempt[i] = (hlq_range){start, count};
+    }
     return c;
 }
 

@@ -24,6 +24,7 @@ typedef struct job {
     hlq_dtype dtype;
     size_t count;
     hlq_call call;
+    hlq_range exempt[2];
     hlq_options options;
     int is_changed, is_forged; /* some message; with its checksum put right, or without one */
     mail mail;
@@ -119,11 +120,18 @@ static void read_job(job *j)
     j->count = (size_t)input_uint(in, 2) % (ELEMS_MAX + 1);
     j->options = (hlq_options)HLQ_OPTIONS_INIT;
     j->options.lattice = (hlq_lattice)input_below(in, 3);
-    j->options.algorithm = (hlq_algorithm)input_below(in, HLQ_ALG_NATIVE + 1);
+    j->options.algorithm = (hlq_algorithm)input_below(in, HLQ_ALG_HIERARCHICAL + 1);
     j->options.bits = bits[input_below(in, 8)];
     j->options.min_bytes = 0;
     j->call = (hlq_call)HLQ_CALL_INIT;
+    j->options.probe = HLQ_PROBE_OFF;
     if (input_below(in, 4) == 1 && j->options.algorithm != HLQ_ALG_MODQ) j->call.target_nmse = 0.01;
+    if (input_below(in, 4) == 1 && j->operation == HLQ_ALL_REDUCE && j->count >= 400) {
+        j->exempt[0] = (hlq_range){3, 100};
+        j->exempt[1] = (hlq_range){300, (size_t)input_below(in, 101)};
+        j->call.exempt = j->exempt;
+        j->call.exempt_ranges = 2;
+    }
     int kind = input_below(in, 6);
     for (int r = 0; r < j->size; r++) {
         size_t width = hlq_dtype_bytes(j->dtype);
@@ -133,12 +141,27 @@ static void read_job(job *j)
     }
 }
 
+/* At creation, two ranks are a node. */
+static int64_t node_of(int rank) { return 7 + rank / 2; }
+
+static void answer(void *self, int from, int to, uint8_t *data, size_t bytes)
+{
+    hlq_terms terms;
+    (void)self, (void)to;
+    MUST(bytes == sizeof terms);
+    memcpy(&terms, data, bytes);
+    terms.node = INT64_MAX - node_of(from); /* as the library says it */
+    hlq_terms_seal(&terms);
+    memcpy(data, &terms, bytes);
+}
+
 static void create(job *j)
 {
     j->mail = (mail){.size = j->size, .hand = change, .hand_self = j};
     for (int r = 0; r < j->size; r++) {
-        j->end[r] = (mail_end){&j->mail, r, j->size, 1};
+        j->end[r] = (mail_end){&j->mail, r, j->size, 1, answer};
         hlq_transport transport = mail_transport(&j->end[r]);
+        transport.node = (int)node_of(r);
         MUST(hlq_comm_create_callbacks(&transport, &j->options, &j->comm[r]) == HLQ_OK);
         j->end[r].is_echo = 0;
     }

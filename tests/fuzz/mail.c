@@ -39,6 +39,7 @@ static hlq_status echo(const mail_end *end, const hlq_exchange *exchange, char *
         if (p == end->rank) continue;
         if (to->bytes != from->bytes) return say(error, HLQ_E_WIRE, "a message of another length");
         if (to->bytes) memcpy(to->data, from->data, to->bytes);
+        if (end->answer) end->answer(NULL, p, end->rank, to->data, to->bytes);
     }
     return HLQ_OK;
 }

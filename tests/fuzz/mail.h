@@ -7,7 +7,7 @@
 
 #include <hlqcomm/transport.h>
 
-enum { MAIL_RANKS_MAX = 3 };
+enum { MAIL_RANKS_MAX = 4 };
 
 /* A message that was sent and not yet taken. */
 typedef struct letter {
@@ -37,6 +37,7 @@ typedef struct mail_end {
     mail *mail; /* NULL for one that stays an echo */
     int rank, size;
     int is_echo;
+    mail_hand *answer; /* NULL, or sees every echo, and may change its bytes */
 } mail_end;
 
 hlq_transport mail_transport(mail_end *end);
