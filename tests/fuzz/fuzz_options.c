@@ -1,6 +1,6 @@
 /*
- * Options and calls with any values in their fields: creation, what a call would cost, and the calls
- * themselves on one rank return a status, and an error with a sentence.
+ * Options and calls with any values in their fields: creation, what a call would cost, and the
+ * calls themselves on one rank return a status, and an error with a sentence.
  *
  * Input: the fields of options and call, then what is called with which arguments.
  */

@@ -30,8 +30,8 @@ typedef struct mail {
 } mail;
 
 /*
- * The end of one rank; it must outlive the communicator. While it is an echo, all others answer what
- * they are sent: so a communicator is created that afterwards talks to others.
+ * The end of one rank; it must outlive the communicator. While it is an echo, all others answer
+ * what they are sent: so a communicator is created that afterwards talks to others.
  */
 typedef struct mail_end {
     mail *mail; /* NULL for one that stays an echo */
