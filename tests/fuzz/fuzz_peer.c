@@ -141,16 +141,17 @@ static void read_job(job *j)
     }
 }
 
-/* At creation, two ranks are a node. */
-static int64_t node_of(int rank) { return 7 + rank / 2; }
+/* At creation, two ranks are a node, if that comes out even. */
+static int node_of(int rank, int size) { return 1 + (size % 2 ? rank : rank / 2); }
 
 static void answer(void *self, int from, int to, uint8_t *data, size_t bytes)
 {
+    const mail_end *end = self;
     hlq_terms terms;
-    (void)self, (void)to;
+    (void)to;
     MUST(bytes == sizeof terms);
     memcpy(&terms, data, bytes);
-    terms.node = INT64_MAX - node_of(from); /* as the library says it */
+    terms.node = INT64_MAX - node_of(from, end->size); /* as the library says it */
     hlq_terms_seal(&terms);
     memcpy(data, &terms, bytes);
 }
@@ -161,7 +162,7 @@ static void create(job *j)
     for (int r = 0; r < j->size; r++) {
         j->end[r] = (mail_end){&j->mail, r, j->size, 1, answer};
         hlq_transport transport = mail_transport(&j->end[r]);
-        transport.node = (int)node_of(r);
+        transport.node = node_of(r, j->size);
         MUST(hlq_comm_create_callbacks(&transport, &j->options, &j->comm[r]) == HLQ_OK);
         j->end[r].is_echo = 0;
     }

@@ -32,14 +32,14 @@ static hlq_status say(char *error, hlq_status status, const char *sentence)
     return status;
 }
 
-static hlq_status echo(const mail_end *end, const hlq_exchange *exchange, char *error)
+static hlq_status echo(mail_end *end, const hlq_exchange *exchange, char *error)
 {
     for (int p = 0; p < end->size; p++) {
         const hlq_message *to = &exchange->recv[p], *from = &exchange->send[p];
         if (p == end->rank) continue;
         if (to->bytes != from->bytes) return say(error, HLQ_E_WIRE, "a message of another length");
         if (to->bytes) memcpy(to->data, from->data, to->bytes);
-        if (end->answer) end->answer(NULL, p, end->rank, to->data, to->bytes);
+        if (end->answer) end->answer(end, p, end->rank, to->data, to->bytes);
     }
     return HLQ_OK;
 }
@@ -92,7 +92,7 @@ static void end_exchange(hlq_exchange *exchange)
 
 static hlq_status test(void *self, hlq_exchange *exchange, int *done, char *error)
 {
-    const mail_end *end = self;
+    mail_end *end = self;
     *done = 0;
     if (end->is_echo) {
         *done = 1;

@@ -37,7 +37,7 @@ typedef struct mail_end {
     mail *mail; /* NULL for one that stays an echo */
     int rank, size;
     int is_echo;
-    mail_hand *answer; /* NULL, or sees every echo, and may change its bytes */
+    mail_hand *answer; /* NULL, or sees every echo, and may change its bytes; self is this */
 } mail_end;
 
 hlq_transport mail_transport(mail_end *end);
