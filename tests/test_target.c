@@ -167,6 +167,32 @@ static void bits_follow_the_numbers(test_rank *me, void *argument)
     rank_destroy(me, comm);
 }
 
+/* Of float64, too, whose squares may be outside of what a double can say. */
+static void bits_do_not_follow_the_unit(test_rank *me, void *argument)
+{
+    static const int octaves[] = {0, -700, 700};
+    enum { ELEMS = 20000 };
+    double *x = malloc(ELEMS * sizeof *x), bits = 0;
+    hlq_comm *comm = NULL;
+    (void)argument;
+    if (!CHECK_EQ(rank_create(me, NULL, &comm), HLQ_OK)) return;
+    for (int i = 0; i < 3; i++) {
+        hlq_rng rng = hlq_rng_new((uint64_t)(50 + me->rank));
+        hlq_call call = HLQ_CALL_INIT;
+        hlq_stats stats = {.struct_bytes = sizeof stats};
+        hlq_test_case("numbers times 2^%d", octaves[i]);
+        for (int e = 0; e < ELEMS; e++) x[e] = ldexp(hlq_rng_gauss(&rng), octaves[i]);
+        call.target_nmse = 1e-3;
+        call.algorithm = HLQ_ALG_TWOSHOT;
+        CHECK_EQ(hlq_all_reduce(comm, x, x, ELEMS, HLQ_FLOAT64, HLQ_SUM, &call, NULL), HLQ_OK);
+        CHECK_EQ(hlq_comm_stats(comm, &stats), HLQ_OK);
+        if (i == 0) bits = stats.bits;
+        CHECK(stats.bits == bits && bits > 3);
+    }
+    rank_destroy(me, comm);
+    free(x);
+}
+
 /* Targets that cannot be, on one rank or that differ: an error on all. */
 static void wrong_targets_are_refused(test_rank *me, void *argument)
 {
@@ -194,6 +220,7 @@ int main(void)
     hlq_test_start("test_target");
     for (int n = 2; n <= (FEWER_CASES ? 2 : 5); n++) ranks_as_threads(n, targets_are_met, NULL);
     ranks_as_threads(3, bits_follow_the_numbers, NULL);
+    ranks_as_threads(3, bits_do_not_follow_the_unit, NULL);
     ranks_as_threads(3, wrong_targets_are_refused, NULL);
     return hlq_test_end();
 }

@@ -33,7 +33,7 @@ static double grid_bits(int i) { return 1 + 0.5 * i; }
 typedef struct account {
     double energy;      /* of what it quantizes */
     double error[GRID]; /* squared error of that, by bits */
-    int32_t unit;       /* the sketch is in units of 2^unit */
+    int32_t unit;       /* the sketch is in units of 2^unit, squares of 4^unit */
     float sketch[HLQ_BLOCK_ELEMS];
     uint64_t checksum; /* of all before it */
 } account;
@@ -102,7 +102,7 @@ static void account_for(const hlq_walk *w, const space *s, const hlq_part *part)
     int base = hlq_base_of_exponents(w->dtype, s->exponent, blocks);
     hlq_codes_from_exponents(s->exponent, blocks, base, s->code);
     for (size_t b = 0; b < blocks; b++) histogram.blocks[s->code[b]]++;
-    double scale = ldexp(HLQ_BLOCK_ELEMS, 2 * base);
+    double scale = ldexp(HLQ_BLOCK_ELEMS, 2 * (base - s->mine->unit));
     s->mine->energy += scale * hlq_histogram_energy(&histogram);
     for (int i = 0; i < GRID; i++) {
         double error = hlq_plan_error(&histogram, w->comm->options.lattice, HLQ_BITS_MAX,
@@ -111,34 +111,44 @@ static void account_for(const hlq_walk *w, const space *s, const hlq_part *part)
     }
 }
 
-static void sketch(const hlq_walk *w, const space *s)
+/* All of send; its unit is the size of its largest block, so that squares of any numbers fit. */
+static hlq_source all_of_send(const hlq_walk *w, const space *s, hlq_place *all)
 {
     size_t elems = hlq_send_elems(w);
-    hlq_place all = hlq_place_all(elems, w->comm->options.seed), one = all;
     hlq_source source = {
         .data = w->send, .dtype = w->dtype, .elems = elems, .residual = w->residual};
     int limit = w->dtype == HLQ_FLOAT64 ? HLQ_UNIT_LIMIT_FLOAT64 : HLQ_UNIT_LIMIT;
-    w->comm->kernels->exponents(&all, &source, s->exponent);
-    int unit = hlq_base_of_exponents(w->dtype, s->exponent, all.blocks);
-    unit = unit > limit ? limit : unit < -limit ? -limit : unit;
-    s->mine->unit = unit;
+    *all = hlq_place_all(elems, w->comm->options.seed);
+    w->comm->kernels->exponents(all, &source, s->exponent);
+    int unit = hlq_base_of_exponents(w->dtype, s->exponent, all->blocks);
+    s->mine->unit = unit > limit ? limit : unit < -limit ? -limit : unit;
+    return source;
+}
+
+/* s->exponent holds those of all blocks. */
+static void sketch(const hlq_walk *w, const space *s, const hlq_source *source,
+                   const hlq_place *all)
+{
+    hlq_place one = *all;
     one.blocks = 1;
-    for (size_t b = 0; b < all.blocks; b++) {
+    for (size_t b = 0; b < all->blocks; b++) {
         if (s->exponent[b] == HLQ_EXPONENT_NONFINITE) continue;
         one.first = b;
-        w->comm->kernels->rotate_add(&one, &source, unit, s->mine->sketch);
+        w->comm->kernels->rotate_add(&one, source, s->mine->unit, s->mine->sketch);
     }
 }
 
 static hlq_status tell(hlq_walk *w)
 {
     space s = space_of(w);
+    hlq_place all;
     memset(s.mine, 0, sizeof *s.mine);
+    hlq_source source = all_of_send(w, &s, &all);
+    if (hlq_is_sum(w->operation)) sketch(w, &s, &source, &all);
     for (int p = 0; p < w->size; p++) {
         hlq_part part = hlq_part_to(w, p);
         if (is_quantized(w, p)) account_for(w, &s, &part);
     }
-    if (hlq_is_sum(w->operation)) sketch(w, &s);
     s.mine->checksum = checksum_of(s.mine);
     memcpy(&s.theirs[w->rank], s.mine, sizeof *s.mine); /* padding too */
     hlq_send_to_all(w, s.mine, sizeof *s.mine);
@@ -148,14 +158,30 @@ static hlq_status tell(hlq_walk *w)
 
 /* Everybody's decision ----------------------------------------------------------------------- */
 
+/* All accounts in units of the largest; what is far below it does not count. */
+static void make_common(const hlq_walk *w, const space *s)
+{
+    enum { NOTHING = -4000 };
+    int64_t largest = s->theirs[0].unit;
+    for (int p = 1; p < w->size; p++) {
+        if (s->theirs[p].unit > largest) largest = s->theirs[p].unit;
+    }
+    for (int p = 0; p < w->size; p++) {
+        account *a = &s->theirs[p];
+        int64_t below = a->unit - largest;
+        int octaves = below < NOTHING ? NOTHING : (int)below;
+        a->energy = ldexp(a->energy, 2 * octaves);
+        for (int i = 0; i < GRID; i++) a->error[i] = ldexp(a->error[i], 2 * octaves);
+        for (int i = 0; i < HLQ_BLOCK_ELEMS; i++) a->sketch[i] = ldexpf(a->sketch[i], octaves);
+    }
+}
+
 static double energy_of_sum(const hlq_walk *w, const space *s)
 {
     double energy = 0;
     for (int i = 0; i < HLQ_BLOCK_ELEMS; i++) {
         double sum = 0;
-        for (int p = 0; p < w->size; p++) {
-            sum += ldexp((double)s->theirs[p].sketch[i], s->theirs[p].unit);
-        }
+        for (int p = 0; p < w->size; p++) sum += s->theirs[p].sketch[i];
         energy += sum * sum;
     }
     return energy;
@@ -203,6 +229,7 @@ static hlq_status decide(hlq_walk *w)
                             hlq_rank_of(w, p));
         }
     }
+    make_common(w, &s);
     predict(w, &s, vnmse);
     w->bits = bits_for(vnmse, w->target_nmse);
     if (w->bits > HLQ_BITS_MAX) w->algorithm = HLQ_ALG_NATIVE;
