@@ -3,8 +3,8 @@
  * of the caller's communicator. Reductions of bytes are never left to MPI (MPI_SUM saturates on 8-
  * and 16-bit integers in Open MPI); MPI_Iallreduce serves native float32 sums alone.
  */
+#include "mpi_endpoint.h"
 #include "mpi_transport.h"
-#include "transport_internal.h"
 
 #include <hlqcomm/mpi.h>
 
@@ -15,43 +15,15 @@
 /* MPI counts are ints; longer messages go in pieces of this. */
 enum { PIECE_BYTES = 1 << 30 };
 
-/* A channel is a tag; what ranks give up with has one of its own. */
-enum { NOTICE_TAG = 0, FIRST_TAG = 1, TAGS = 32000 };
+/* How often rest() yields the processor: there may be more ranks than processors. */
+enum { YIELD_EVERY = 16 };
 
-/* How often test() looks for notices, and rest() yields the processor: there may be more ranks than
-   processors. */
-enum { LOOK_EVERY = 64, YIELD_EVERY = 16 };
+/* Seconds: how often test() looks for notices; when a rank in a sum tells the others that it is;
+   after what time without a look a rank may have missed more than one look finds. */
+static const double look_every = 1e-3, wait_before_telling = 10e-3, long_ago = 0.1;
+enum { LOOKS_AFTER_LONG = 16 };
 
-typedef struct {
-    int peer, bytes, is_recv;
-} piece;
-
-/* What MPI has under way for one exchange. */
-typedef struct flight {
-    struct flight *next;
-    int is_sum;
-    int requests, capacity;
-    MPI_Request *request;
-    MPI_Status *status;
-    piece *piece;
-} flight;
-
-typedef struct {
-    int32_t status; /* HLQ_OK: none has come */
-    char sentence[HLQ_ERROR_BYTES];
-} notice;
-
-typedef struct {
-    MPI_Comm comm;
-    int rank, size;
-    flight *spare;
-    unsigned tests, rests;
-    notice farewell; /* what this rank gives up with */
-    notice *notices; /* per rank: what it gave up with */
-    int broken;      /* requests may be left over: nothing collective can be done any more */
-} endpoint;
-
-static hlq_status mpi_failed(endpoint *e, int code, const char *what, char *error)
+static hlq_status mpi_failed(mpi_endpoint *e, int code, const char *what, char *error)
 {
     char text[MPI_MAX_ERROR_STRING];
     int length = 0;
@@ -63,7 +35,7 @@ static hlq_status mpi_failed(endpoint *e, int code, const char *what, char *erro
 
 /* Flights ------------------------------------------------------------------------------------ */
 
-static void free_flight(flight *f)
+static void free_flight(mpi_flight *f)
 {
     free(f->request);
     free(f->status);
@@ -71,27 +43,28 @@ static void free_flight(flight *f)
     free(f);
 }
 
-static void give_back(endpoint *e, flight *f)
+static void give_back(mpi_endpoint *e, mpi_flight *f)
 {
     f->next = e->spare;
     e->spare = f;
 }
 
 /* A flight with room for so many requests; NULL if there is no memory. */
-static flight *new_flight(endpoint *e, size_t needed)
+static mpi_flight *new_flight(mpi_endpoint *e, uint32_t channel, size_t needed)
 {
-    flight *f = e->spare;
+    mpi_flight *f = e->spare;
     if (f) e->spare = f->next;
     else f = calloc(1, sizeof *f);
     if (!f) return NULL;
-    f->requests = 0;
-    f->is_sum = 0;
+    f->requests = f->is_sum = f->is_told = 0;
+    f->channel = channel;
+    f->begin = hlq_now();
     if (needed <= (size_t)f->capacity) return f;
     MPI_Request *request = realloc(f->request, needed * sizeof *request);
     if (request) f->request = request;
     MPI_Status *status = realloc(f->status, needed * sizeof *status);
     if (status) f->status = status;
-    piece *pieces = realloc(f->piece, needed * sizeof *pieces);
+    mpi_piece *pieces = realloc(f->piece, needed * sizeof *pieces);
     if (pieces) f->piece = pieces;
     if (!request || !status || !pieces) {
         give_back(e, f);
@@ -109,7 +82,8 @@ static hlq_status no_flight(char *error)
 
 static size_t pieces_of(size_t bytes) { return (bytes + PIECE_BYTES - 1) / PIECE_BYTES; }
 
-static int post(endpoint *e, flight *f, const hlq_message *m, int tag, int peer, int is_recv)
+static int post(mpi_endpoint *e, mpi_flight *f, const hlq_message *m, int tag, int peer,
+                int is_recv)
 {
     for (size_t at = 0; at < m->bytes; at += PIECE_BYTES) {
         int bytes = m->bytes - at < PIECE_BYTES ? (int)(m->bytes - at) : PIECE_BYTES;
@@ -118,20 +92,20 @@ static int post(endpoint *e, flight *f, const hlq_message *m, int tag, int peer,
         int code = is_recv ? MPI_Irecv(data, bytes, MPI_BYTE, peer, tag, e->comm, request)
                            : MPI_Isend(data, bytes, MPI_BYTE, peer, tag, e->comm, request);
         if (code != MPI_SUCCESS) return code;
-        f->piece[f->requests++] = (piece){peer, bytes, is_recv};
+        f->piece[f->requests++] = (mpi_piece){peer, bytes, is_recv};
     }
     return MPI_SUCCESS;
 }
 
 static hlq_status start(void *self, hlq_exchange *exchange, char *error)
 {
-    endpoint *e = self;
+    mpi_endpoint *e = self;
     size_t needed = 0;
     for (int p = 0; p < e->size; p++) {
         if (p == e->rank) continue;
         needed += pieces_of(exchange->send[p].bytes) + pieces_of(exchange->recv[p].bytes);
     }
-    flight *f = exchange->state = new_flight(e, needed);
+    mpi_flight *f = exchange->state = new_flight(e, exchange->channel, needed);
     if (!f) return no_flight(error);
     int code = MPI_SUCCESS, tag = FIRST_TAG + (int)(exchange->channel % TAGS);
     for (int d = 1; d < e->size && code == MPI_SUCCESS; d++) {
@@ -148,9 +122,10 @@ static hlq_status start(void *self, hlq_exchange *exchange, char *error)
 
 static hlq_status start_sum(void *self, hlq_exchange *exchange, char *error)
 {
-    endpoint *e = self;
+    mpi_endpoint *e = self;
     const size_t most = PIECE_BYTES / sizeof(float);
-    flight *f = exchange->state = new_flight(e, pieces_of(exchange->count * sizeof(float)));
+    size_t needed = pieces_of(exchange->count * sizeof(float));
+    mpi_flight *f = exchange->state = new_flight(e, exchange->channel, needed);
     if (!f) return no_flight(error);
     f->is_sum = 1;
     for (size_t at = 0; at < exchange->count; at += most) {
@@ -158,27 +133,48 @@ static hlq_status start_sum(void *self, hlq_exchange *exchange, char *error)
         int code = MPI_Iallreduce(MPI_IN_PLACE, exchange->sum + at, n, MPI_FLOAT, MPI_SUM, e->comm,
                                   &f->request[f->requests]);
         if (code != MPI_SUCCESS) return mpi_failed(e, code, "MPI_Iallreduce", error);
-        f->piece[f->requests++] = (piece){-1, 0, 0};
+        f->piece[f->requests++] = (mpi_piece){-1, 0, 0};
     }
     return HLQ_OK;
 }
 
-/* All requests are complete: did each receive bring what was expected? */
-static hlq_status check_sizes(endpoint *e, const flight *f, int code, char *error)
+/* Progress ----------------------------------------------------------------------------------- */
+
+/* MPI does not say who is missing in a sum; those that wait in it do. */
+static void tell_of_waiting(mpi_endpoint *e, mpi_flight *f, double now)
+{
+    if (!f->is_sum || f->is_told || now < f->begin + wait_before_telling) return;
+    f->is_told = 1;
+    e->waiting.channels = 1;
+    e->waiting.channel[0] = f->channel;
+    hlq_mpi_tell(e, &e->waiting);
+}
+
+/* MPI failed in one piece. */
+static hlq_status piece_failed(mpi_endpoint *e, const mpi_flight *f, const mpi_piece *p, int code,
+                               char *error)
+{
+    char who[HLQ_ERROR_BYTES] = "";
+    if (p->peer >= 0) snprintf(who, sizeof who, "rank %d", p->peer);
+    else hlq_mpi_name_failed(e, f, who);
+    return mpi_failed(e, code, who, error);
+}
+
+/* All requests are complete, or some failed: did each receive bring what was expected? */
+static hlq_status check_pieces(mpi_endpoint *e, const mpi_flight *f, int code, char *error)
 {
     for (int i = 0; i < f->requests; i++) {
-        const piece *p = &f->piece[i];
+        const mpi_piece *p = &f->piece[i];
         int class = MPI_SUCCESS, got = p->bytes;
         if (code == MPI_ERR_IN_STATUS) MPI_Error_class(f->status[i].MPI_ERROR, &class);
+        if (class == MPI_ERR_PENDING) continue;
         if (class == MPI_SUCCESS && p->is_recv) MPI_Get_count(&f->status[i], MPI_BYTE, &got);
         if (class == MPI_ERR_TRUNCATE) {
             snprintf(error, HLQ_ERROR_BYTES, "rank %d sent more than the %d bytes expected",
                      p->peer, p->bytes);
             return HLQ_E_WIRE;
         }
-        if (class != MPI_SUCCESS) {
-            return mpi_failed(e, f->status[i].MPI_ERROR, "MPI failed", error);
-        }
+        if (class != MPI_SUCCESS) return piece_failed(e, f, p, f->status[i].MPI_ERROR, error);
         if (got != p->bytes) {
             snprintf(error, HLQ_ERROR_BYTES, "rank %d sent %d bytes where %d were expected",
                      p->peer, got, p->bytes);
@@ -188,100 +184,57 @@ static hlq_status check_sizes(endpoint *e, const flight *f, int code, char *erro
     return HLQ_OK;
 }
 
-/* Giving up ---------------------------------------------------------------------------------- */
-
-/* Takes in what other ranks gave up with. */
-static void look_for_notices(endpoint *e)
-{
-    for (int there = 1; there;) {
-        MPI_Status status;
-        there = 0;
-        MPI_Iprobe(MPI_ANY_SOURCE, NOTICE_TAG, e->comm, &there, &status);
-        if (!there) return;
-        notice n;
-        int code = MPI_Recv(&n, sizeof n, MPI_BYTE, status.MPI_SOURCE, NOTICE_TAG, e->comm,
-                            MPI_STATUS_IGNORE);
-        if (code != MPI_SUCCESS || n.status == HLQ_OK) continue;
-        n.sentence[sizeof n.sentence - 1] = '\0';
-        e->notices[status.MPI_SOURCE] = n;
-    }
-}
-
-static int is_complete(MPI_Request request)
-{
-    int complete = 1;
-    if (request != MPI_REQUEST_NULL) {
-        MPI_Request_get_status(request, &complete, MPI_STATUS_IGNORE);
-    }
-    return complete;
-}
-
-/* Whether a rank that this exchange waits for has given up. */
-static hlq_status gone(endpoint *e, const flight *f, char *error)
-{
-    for (int i = 0; i < f->requests; i++) {
-        int first = f->is_sum ? 0 : f->piece[i].peer;
-        int last = f->is_sum ? e->size - 1 : first;
-        for (int p = first; p <= last; p++) {
-            if (e->notices[p].status == HLQ_OK || is_complete(f->request[i])) continue;
-            snprintf(error, HLQ_ERROR_BYTES, "rank %d: %.230s", p, e->notices[p].sentence);
-            return (hlq_status)e->notices[p].status;
-        }
-    }
-    return HLQ_OK;
-}
-
 static hlq_status test(void *self, hlq_exchange *exchange, int *done, char *error)
 {
-    endpoint *e = self;
-    flight *f = exchange->state;
+    mpi_endpoint *e = self;
+    mpi_flight *f = exchange->state;
+    double now = hlq_now();
     *done = 0;
     int code = MPI_Testall(f->requests, f->request, done, f->status);
     if (code == MPI_ERR_IN_STATUS) *done = 1;
     if (*done) {
-        hlq_status status = check_sizes(e, f, code, error);
-        if (status == HLQ_OK) give_back(e, f);
-        return status;
+        hlq_status status = check_pieces(e, f, code, error);
+        if (status != HLQ_OK) return status;
+    } else if (code != MPI_SUCCESS) {
+        return mpi_failed(e, code, "MPI failed", error);
+    } else {
+        tell_of_waiting(e, f, now);
+        if (now < e->looked + look_every) return HLQ_OK;
     }
-    if (code != MPI_SUCCESS) return mpi_failed(e, code, "MPI failed", error);
-    if (++e->tests % LOOK_EVERY) return HLQ_OK;
-    look_for_notices(e);
-    return gone(e, f, error);
+    for (int i = now > e->looked + long_ago ? LOOKS_AFTER_LONG : 1; i > 0; i--) hlq_mpi_look(e);
+    e->looked = now;
+    hlq_status status = hlq_mpi_gone(e, f, error);
+    if (*done && status == HLQ_OK) give_back(e, f);
+    return status;
 }
 
 static void give_up(void *self, hlq_status status, const char *sentence)
 {
-    endpoint *e = self;
+    mpi_endpoint *e = self;
     if (e->farewell.status != HLQ_OK) return;
     e->broken = 1;
     e->farewell.status = (int32_t)status;
     snprintf(e->farewell.sentence, sizeof e->farewell.sentence, "%s", sentence);
-    for (int d = 1; d < e->size; d++) {
-        MPI_Request request;
-        int p = (e->rank + d) % e->size;
-        int code =
-            MPI_Isend(&e->farewell, sizeof e->farewell, MPI_BYTE, p, NOTICE_TAG, e->comm, &request);
-        if (code == MPI_SUCCESS) MPI_Request_free(&request);
-    }
+    hlq_mpi_tell(e, &e->farewell);
 }
 
 /* Receives that nobody has answered are taken back; what MPI is in the midst of, it goes on
    with. */
 static int cancel(void *self, hlq_exchange *exchange, char *missing)
 {
-    endpoint *e = self;
-    flight *f = exchange->state;
+    mpi_endpoint *e = self;
+    mpi_flight *f = exchange->state;
+    mpi_notice *mine = &e->farewell;
     int in_use = 0;
     e->broken = 1;
-    snprintf(missing, HLQ_ERROR_BYTES, "%s",
-             f && f->is_sum ? "some rank did not come to the sum" : "messages did not complete");
+    if (mine->status == HLQ_OK && mine->channels < CHANNELS_TOLD) {
+        mine->channel[mine->channels++] = exchange->channel;
+    }
+    hlq_mpi_name_missing(e, f, missing);
     for (int i = (f ? f->requests : 0) - 1; i >= 0; i--) {
-        int done = is_complete(f->request[i]);
+        int done = hlq_mpi_is_complete(f->request[i]);
         if (done) continue;
-        if (!f->is_sum && (f->piece[i].is_recv || i == f->requests - 1)) {
-            snprintf(missing, HLQ_ERROR_BYTES, "rank %d did not answer", f->piece[i].peer);
-        }
-        if (!f->is_sum && f->piece[i].is_recv) {
+        if (f->piece[i].is_recv) {
             MPI_Cancel(&f->request[i]);
             MPI_Test(&f->request[i], &done, MPI_STATUS_IGNORE);
         }
@@ -293,7 +246,7 @@ static int cancel(void *self, hlq_exchange *exchange, char *missing)
 
 static void rest(void *self, double seconds)
 {
-    endpoint *e = self;
+    mpi_endpoint *e = self;
     (void)seconds;
     if (++e->rests % YIELD_EVERY == 0) sched_yield();
 }
@@ -301,11 +254,11 @@ static void rest(void *self, double seconds)
 /* A broken one is left to MPI, which may still read its farewell. */
 static void destroy(void *self)
 {
-    endpoint *e = self;
+    mpi_endpoint *e = self;
     int finalized = 0;
     MPI_Finalized(&finalized);
     while (e->spare) {
-        flight *f = e->spare;
+        mpi_flight *f = e->spare;
         e->spare = f->next;
         free_flight(f);
     }
@@ -318,7 +271,7 @@ static void destroy(void *self)
 /* Life --------------------------------------------------------------------------------------- */
 
 /* A duplicate of a communicator, within a time. */
-static hlq_status duplicate(endpoint *e, MPI_Comm original, double timeout_s, char *error)
+static hlq_status duplicate(mpi_endpoint *e, MPI_Comm original, double timeout_s, char *error)
 {
     MPI_Request request;
     double deadline = hlq_now() + timeout_s;
@@ -358,7 +311,7 @@ hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, double timeout_s, hlq_transport 
                               : "the MPI communicator is null");
         return HLQ_E_INVALID;
     }
-    endpoint *e = calloc(1, sizeof *e);
+    mpi_endpoint *e = calloc(1, sizeof *e);
     if (!e) return HLQ_E_NOMEM;
     MPI_Comm_rank(mpi_comm, &e->rank);
     MPI_Comm_size(mpi_comm, &e->size);

@@ -236,11 +236,14 @@ static int cancel(void *self, hlq_exchange *exchange, char *missing)
     pin *mine = exchange->state;
     if (!mine) return 0;
     pthread_mutex_lock(&g->lock);
-    snprintf(missing, HLQ_ERROR_BYTES, "other ranks did not take what was sent to them");
-    for (int d = g->size - 1; d > 0; d--) {
-        int peer = (e->rank + d) % g->size;
-        if (mine->state[peer] & HAVE) continue;
-        snprintf(missing, HLQ_ERROR_BYTES, "rank %d did not answer", peer);
+    snprintf(missing, HLQ_ERROR_BYTES, "an exchange did not end");
+    for (int wanted = GIVEN; wanted >= HAVE; wanted--) { /* who sent nothing is named first */
+        for (int d = g->size - 1; d > 0; d--) {
+            int peer = (e->rank + d) % g->size;
+            if (mine->state[peer] & wanted) continue;
+            snprintf(missing, HLQ_ERROR_BYTES, "rank %d did not %s", peer,
+                     wanted == HAVE ? "answer" : "take what was sent to it");
+        }
     }
     while (mine->readers) pthread_cond_wait(&g->moved, &g->lock);
     take_off(&g->slots[e->rank], mine);
