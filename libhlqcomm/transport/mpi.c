@@ -184,6 +184,15 @@ static hlq_status check_pieces(mpi_endpoint *e, const mpi_flight *f, int code, c
     return HLQ_OK;
 }
 
+/* Now and then, for a look may cost a system call, also when an exchange is complete. */
+static hlq_status look_around(mpi_endpoint *e, const mpi_flight *f, double now, char *error)
+{
+    if (now < e->looked + look_every) return HLQ_OK;
+    for (int i = now > e->looked + long_ago ? LOOKS_AFTER_LONG : 1; i > 0; i--) hlq_mpi_look(e);
+    e->looked = now;
+    return hlq_mpi_gone(e, f, error);
+}
+
 static hlq_status test(void *self, hlq_exchange *exchange, int *done, char *error)
 {
     mpi_endpoint *e = self;
@@ -199,11 +208,8 @@ static hlq_status test(void *self, hlq_exchange *exchange, int *done, char *erro
         return mpi_failed(e, code, "MPI failed", error);
     } else {
         tell_of_waiting(e, f, now);
-        if (now < e->looked + look_every) return HLQ_OK;
     }
-    for (int i = now > e->looked + long_ago ? LOOKS_AFTER_LONG : 1; i > 0; i--) hlq_mpi_look(e);
-    e->looked = now;
-    hlq_status status = hlq_mpi_gone(e, f, error);
+    hlq_status status = look_around(e, f, now, error);
     if (*done && status == HLQ_OK) give_back(e, f);
     return status;
 }
@@ -287,7 +293,7 @@ static hlq_status duplicate(mpi_endpoint *e, MPI_Comm original, double timeout_s
 }
 
 /* One more than the first rank on the same machine; 0 if MPI cannot tell. */
-static int find_node(const endpoint *e)
+static int find_node(const mpi_endpoint *e)
 {
     MPI_Comm node;
     int first = e->rank, code;
