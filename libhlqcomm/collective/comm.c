@@ -111,7 +111,7 @@ static int transport_is_complete(const hlq_transport *t)
 static int64_t node_of(const hlq_comm *c)
 {
     if (c->options.group) return c->options.group;
-    return c->transport.node ? INT64_MAX - c->transport.node : -1 - c->rank;
+    return c->transport.node ? (int64_t)(c->transport.node >> 2 | UINT64_C(1) << 62) : -1 - c->rank;
 }
 
 /* Compares options with all ranks, and learns which are on which node. */

@@ -9,14 +9,26 @@
 
 #include <transport/transport_internal.h>
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Memory ------------------------------------------------------------------------------------- */
 
+/* What a carrier may still use is kept, where it can be found. */
+static void keep_for_carrier(hlq_request *r)
+{
+    static _Atomic(hlq_request *) kept;
+    r->next = atomic_load(&kept);
+    while (!atomic_compare_exchange_weak(&kept, &r->next, r)) continue;
+}
+
 static void free_request(hlq_request *r)
 {
-    if (r->in_use) return;
+    if (r->in_use) {
+        keep_for_carrier(r);
+        return;
+    }
     hlq_arena_free(&r->walk.arena);
     hlq_arena_free(&r->walk.more);
     free(r->walk.out);

@@ -8,6 +8,7 @@
 
 #include <hlqcomm/mpi.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,7 +258,15 @@ static void rest(void *self, double seconds)
     if (++e->rests % YIELD_EVERY == 0) sched_yield();
 }
 
-/* A broken one is left to MPI, which may still read its farewell. */
+/* A broken one is left to MPI, which may still read its farewell; where it can be found, so that
+   nobody takes it for lost. */
+static void leave_to_mpi(mpi_endpoint *e)
+{
+    static _Atomic(mpi_endpoint *) left;
+    e->next = atomic_load(&left);
+    while (!atomic_compare_exchange_weak(&left, &e->next, e)) continue;
+}
+
 static void destroy(void *self)
 {
     mpi_endpoint *e = self;
@@ -268,7 +277,10 @@ static void destroy(void *self)
         e->spare = f->next;
         free_flight(f);
     }
-    if (e->broken && !finalized) return;
+    if (e->broken && !finalized) {
+        leave_to_mpi(e);
+        return;
+    }
     if (!finalized) MPI_Comm_free(&e->comm);
     free(e->notices);
     free(e);
@@ -292,16 +304,16 @@ static hlq_status duplicate(mpi_endpoint *e, MPI_Comm original, double timeout_s
     return HLQ_E_TIMEOUT;
 }
 
-/* One more than the first rank on the same machine; 0 if MPI cannot tell. */
-static int find_node(const mpi_endpoint *e)
+/* Tells machines apart by name, without waiting for other ranks as MPI_Comm_split_type would: FNV-1a
+   of the name; 0 if MPI has none. */
+static uint64_t find_node(void)
 {
-    MPI_Comm node;
-    int first = e->rank, code;
-    code = MPI_Comm_split_type(e->comm, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
-    if (code != MPI_SUCCESS) return 0;
-    code = MPI_Bcast(&first, 1, MPI_INT, 0, node);
-    MPI_Comm_free(&node);
-    return code == MPI_SUCCESS ? 1 + first : 0;
+    char name[MPI_MAX_PROCESSOR_NAME];
+    uint64_t hash = 0xcbf29ce484222325u;
+    int length = 0;
+    if (MPI_Get_processor_name(name, &length) != MPI_SUCCESS || length <= 0) return 0;
+    for (int i = 0; i < length; i++) hash = (hash ^ (uint8_t)name[i]) * 0x100000001b3u;
+    return hash;
 }
 
 hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, double timeout_s, hlq_transport *transport,
@@ -323,21 +335,23 @@ hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, double timeout_s, hlq_transport 
     MPI_Comm_size(mpi_comm, &e->size);
     e->notices = calloc((size_t)e->size, sizeof *e->notices);
     hlq_status status = e->notices ? duplicate(e, mpi_comm, timeout_s, error) : HLQ_E_NOMEM;
-    if (status == HLQ_E_TIMEOUT) return status; /* MPI may still write to *e */
+    if (status == HLQ_E_TIMEOUT) {
+        leave_to_mpi(e); /* which may still write to it */
+        return status;
+    }
     if (status != HLQ_OK) {
         free(e->notices);
         free(e);
         return status;
     }
     MPI_Comm_set_errhandler(e->comm, MPI_ERRORS_RETURN);
-    int node = find_node(e);
     *transport = (hlq_transport){
         .struct_bytes = sizeof *transport,
         .name = "mpi",
         .self = e,
         .rank = e->rank,
         .size = e->size,
-        .node = node,
+        .node = find_node(),
         .start = start,
         .test = test,
         .cancel = cancel,

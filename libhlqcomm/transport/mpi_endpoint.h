@@ -36,7 +36,8 @@ typedef struct {
     char sentence[HLQ_ERROR_BYTES];
 } mpi_notice;
 
-typedef struct {
+typedef struct mpi_endpoint {
+    struct mpi_endpoint *next; /* of those left to MPI */
     MPI_Comm comm;
     int rank, size;
     mpi_flight *spare;

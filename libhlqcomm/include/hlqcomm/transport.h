@@ -45,9 +45,9 @@ typedef struct hlq_transport {
     const char *name;      /* "threads", "mpi"; static storage */
     void *self;            /* passed to every function */
     int rank, size;
-    int node;     /* the same, and not 0, on ranks of one machine; 0 if that is not known */
-    int in_order; /* not 0: at most one exchange may be under way, and all ranks must start theirs
-                     in the same order; the library then does one collective after the other */
+    uint64_t node; /* the same, and not 0, on ranks of one machine; 0 if that is not known */
+    int in_order;  /* not 0: at most one exchange may be under way, and all ranks must start theirs
+                      in the same order; the library then does one collective after the other */
 
     /* All functions that return a status write a sentence to error (HLQ_ERROR_BYTES long) when it
        is not HLQ_OK. An exchange that failed is over; only cancel() follows. */
