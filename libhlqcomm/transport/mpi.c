@@ -304,8 +304,8 @@ static hlq_status duplicate(mpi_endpoint *e, MPI_Comm original, double timeout_s
     return HLQ_E_TIMEOUT;
 }
 
-/* Tells machines apart by name, without waiting for other ranks as MPI_Comm_split_type would: FNV-1a
-   of the name; 0 if MPI has none. */
+/* Tells machines apart by name, without waiting for other ranks as MPI_Comm_split_type would:
+   FNV-1a of the name; 0 if MPI has none. */
 static uint64_t find_node(void)
 {
     char name[MPI_MAX_PROCESSOR_NAME];
