@@ -10,11 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-void hlq_send_to_all(const hlq_walk *w, void *data, size_t bytes)
-{
-    for (int p = 0; p < w->size; p++) w->out[p] = (hlq_message){data, bytes};
-}
-
 /* Breaking ----------------------------------------------------------------------------------- */
 
 void hlq_exchange_cancel(hlq_request *r, char *missing)

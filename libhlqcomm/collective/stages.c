@@ -9,19 +9,9 @@
 #include <transport/transport_internal.h>
 #include <wire/checksum.h>
 
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-
-hlq_status hlq_fail(const hlq_walk *w, hlq_status status, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(w->error, HLQ_ERROR_BYTES, format, arguments);
-    va_end(arguments);
-    return status;
-}
 
 /* Terms -------------------------------------------------------------------------------------- */
 
