@@ -107,11 +107,13 @@ static int transport_is_complete(const hlq_transport *t)
            t->rank >= 0 && t->rank < t->size;
 }
 
-/* The caller's group, else the carrier's node, else one of the rank's own. */
+/* The caller's group, else the carrier's node, beyond all groups, else one of the rank's own. */
 static int64_t node_of(const hlq_comm *c)
 {
+    const uint64_t beyond = UINT64_C(1) << 62;
     if (c->options.group) return c->options.group;
-    return c->transport.node ? (int64_t)(c->transport.node >> 2 | UINT64_C(1) << 62) : -1 - c->rank;
+    if (!c->transport.node) return -1 - (int64_t)c->rank;
+    return (int64_t)(c->transport.node % beyond + beyond);
 }
 
 /* Compares options with all ranks, and learns which are on which node. */

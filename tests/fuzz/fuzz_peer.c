@@ -151,7 +151,7 @@ static void answer(void *self, int from, int to, uint8_t *data, size_t bytes)
     (void)to;
     MUST(bytes == sizeof terms);
     memcpy(&terms, data, bytes);
-    terms.node = INT64_MAX - node_of(from, end->size); /* as the library says it */
+    terms.node = (INT64_C(1) << 62) + node_of(from, end->size); /* as the library says it */
     hlq_terms_seal(&terms);
     memcpy(data, &terms, bytes);
 }
@@ -162,7 +162,7 @@ static void create(job *j)
     for (int r = 0; r < j->size; r++) {
         j->end[r] = (mail_end){&j->mail, r, j->size, 1, answer};
         hlq_transport transport = mail_transport(&j->end[r]);
-        transport.node = node_of(r, j->size);
+        transport.node = (uint64_t)node_of(r, j->size);
         MUST(hlq_comm_create_callbacks(&transport, &j->options, &j->comm[r]) == HLQ_OK);
         j->end[r].is_echo = 0;
     }
