@@ -99,6 +99,13 @@ def test_encoded_messages_are_those_of_the_library(name: str) -> None:
     )
 
 
+def test_plan_spends_its_budget_to_the_byte() -> None:
+    codes = bytes([200, 0, 200, 255])
+    assert wire.plan(codes, 8, 104 + 104) == [3, 0, 3, 0]
+    assert wire.plan(codes, 8, 136 + 104 - 1) == [3, 0, 3, 0]
+    assert wire.plan(codes, 8, 136 + 104) == [4, 0, 3, 0]
+
+
 def check_word(points: np.ndarray) -> int:
     """Section 10, over the 256 coordinates of a block."""
 
