@@ -3,6 +3,7 @@
  */
 #include "check.h"
 #include "choose.h"
+#include "modq.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -59,6 +60,9 @@ static hlq_fault combination_fault(const hlq_walk *w, const hlq_call *call)
     } else if (is_wanted(w, call, HLQ_ALG_HIERARCHICAL) && !w->comm->nodes.node_size) {
         snprintf(f.sentence, sizeof f.sentence,
                  "hierarchical needs equally many ranks on every node");
+    } else if (is_wanted(w, call, HLQ_ALG_MODQ) && w->size > HLQ_MODQ_RANKS_MAX) {
+        snprintf(f.sentence, sizeof f.sentence, "modq works for at most %d ranks, not %d",
+                 HLQ_MODQ_RANKS_MAX, w->size);
     } else if (call && call->target_nmse > 0 && is_wanted(w, call, HLQ_ALG_MODQ)) {
         snprintf(f.sentence, sizeof f.sentence, "modq has no target mode; give it bits");
     } else if (call && call->residual && w->dtype == HLQ_FLOAT64) {

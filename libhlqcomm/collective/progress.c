@@ -88,7 +88,7 @@ static int must_wait(const hlq_request *r)
  */
 static double patience(const hlq_request *r)
 {
-    const double per_exchange = 0.05, most = 0.5;
+    const double per_exchange = 0.1, most = 0.6;
     return r->walk.comm->options.timeout_s + fmin(per_exchange * r->exchange.number, most);
 }
 
