@@ -179,7 +179,8 @@ def test_a_small_run(tmp_path: Path) -> None:
         assert points[data, "fp8", None]["numbers"] == (16384 if "first" in data else 20_000)
         for name in ("twoshot", "modq", "oneshot", "DynamiQ"):
             assert points[data, name, 5]["vnmse"] < points[data, name, 4]["vnmse"]
-        assert points[data, "DynamiQ", 4]["bits"] <= points[data, "twoshot", 4]["bits"] < 4.1
+        # Terms and verdicts come on top of 4 bits: 0.15 and more for tensors as small as these.
+        assert points[data, "DynamiQ", 4]["bits"] <= points[data, "twoshot", 4]["bits"] < 4.3
         assert points[data, "fp32", None]["vnmse"] < 1e-12 < points[data, "int4", None]["vnmse"]
     swept = {(p["data"], p["ranks"]) for p in content["sweep"]}
     assert swept == {("dynamiq-lognormal", 2), ("dynamiq-lognormal", 4)}
