@@ -1,8 +1,8 @@
 /*
- * hlq_all_reduce. The way of a number from here: request.c (compare arguments with the other ranks,
- * choose an algorithm) and twoshot.c (who sends what to whom) → legs.c → wire/codec.c (tensor to
- * message) → kernels/body/run.h and block.h (rotate, quantize, planes) → transport/ → back up the
- * same way.
+ * hlq_all_reduce. The way of a number from here: request.c and stages.c (compare arguments with the
+ * other ranks, choose an algorithm), twoshot.c (who sends what to whom) → legs.c → wire/codec.c
+ * (tensor to message) → kernels/body/run.h and block.h (rotate, quantize, planes) → progress.c →
+ * transport/ → back up the same way.
  */
 #include "request.h"
 

@@ -300,10 +300,6 @@ enum { EXPONENTS, MERGE, CODE, ADD, FAILURES, TRY_ROUND, HEAR_ROUND, GATHERED, D
 static hlq_status exponents_step(hlq_walk *w)
 {
     hlq_arena arena = w->arena;
-    if (w->size > HLQ_MODQ_RANKS_MAX) {
-        return hlq_fail(w, HLQ_E_UNSUPPORTED, "modq works for at most %d ranks, not %d",
-                        HLQ_MODQ_RANKS_MAX, w->size);
-    }
     modq_space s = lay_out(w, &arena), *kept = space_of(w);
     *kept = s;
     prepare_sources(w, kept);

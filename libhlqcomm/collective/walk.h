@@ -8,7 +8,7 @@
  *   encode                                          decode         all-to-all
  *
  * A step reads what the last exchange brought, and leaves in `out` and `in` what the next one is
- * to send and receive. It never waits: request.c makes the exchanges.
+ * to send and receive. It never waits: progress.c makes the exchanges.
  */
 #ifndef HLQ_COLLECTIVE_WALK_H
 #define HLQ_COLLECTIVE_WALK_H
