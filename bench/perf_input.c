@@ -4,7 +4,7 @@
  */
 #include "perf_input.h"
 
-#include <collective/elements.h>
+#include <collective/algorithms/elements.h>
 
 #include <math.h>
 #include <string.h>

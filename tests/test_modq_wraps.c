@@ -5,7 +5,7 @@
  */
 #include "hlq_test.h"
 
-#include <collective/modq.h>
+#include <collective/algorithms/modq.h>
 #include <kernels/body/check_weights.h>
 
 /* Order of additions --------------------------------------------------------------------------- */

@@ -7,7 +7,7 @@
  *
  * One quantization. Bytes per rank: one segment n-1 times, (n-1) × count × bits / 8.
  */
-#include "legs.h"
+#include "algorithms/legs.h"
 #include "request.h"
 
 static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, 0); }

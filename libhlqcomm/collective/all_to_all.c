@@ -8,7 +8,7 @@
  *
  * One quantization. Bytes per rank: n-1 segments, (n-1) × count × bits / 8.
  */
-#include "legs.h"
+#include "algorithms/legs.h"
 #include "request.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
  */
 #include "check.h"
 #include "choose.h"
-#include "modq.h"
+#include "algorithms/modq.h"
 
 #include <stdint.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
  * One quantization, none of them of a rank's own numbers. Bytes per rank: n-1 segments,
  * (n-1) × count × bits / 8.
  */
-#include "legs.h"
+#include "algorithms/legs.h"
 #include "request.h"
 
 #include <transport/transport_internal.h>

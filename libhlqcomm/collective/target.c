@@ -16,7 +16,7 @@
  * What follows is decided in double precision by operations that round alike everywhere.
  */
 #include "target.h"
-#include "legs.h"
+#include "algorithms/legs.h"
 
 #include <wire/checksum.h>
 #include <wire/plan.h>

@@ -14,8 +14,8 @@
  * Error feedback: what a rail fails to send is kept by the rank that sent it, in the residual of
  * its stretch.
  */
-#include "child.h"
-#include "choose.h"
+#include <collective/child.h>
+#include <collective/choose.h>
 #include "elements.h"
 
 #include <transport/transport_internal.h>

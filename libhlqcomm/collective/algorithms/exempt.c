@@ -9,9 +9,9 @@
  *
  * Two walks, one after the other, each on a copy.
  */
-#include "child.h"
-#include "choose.h"
-#include "target.h"
+#include <collective/child.h>
+#include <collective/choose.h>
+#include <collective/target.h>
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #ifndef HLQ_COLLECTIVE_LEGS_H
 #define HLQ_COLLECTIVE_LEGS_H
 
-#include "walk.h"
+#include <collective/walk.h>
 
 /* Blocks added at a time: their accumulator stays in the cache while ranks take turns. */
 enum { HLQ_SUM_BLOCKS = 64 };

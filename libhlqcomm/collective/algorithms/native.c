@@ -5,7 +5,7 @@
  * all-reduce sends the result to all. Equal bits on all ranks by construction.
  */
 #include "elements.h"
-#include "walk.h"
+#include <collective/walk.h>
 
 #include <transport/transport_internal.h>
 

@@ -5,7 +5,7 @@
 #ifndef HLQ_COLLECTIVE_MODQ_H
 #define HLQ_COLLECTIVE_MODQ_H
 
-#include "walk.h"
+#include <collective/walk.h>
 
 #include <wire/plan.h>
 
