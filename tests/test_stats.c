@@ -5,7 +5,7 @@
 #include "hlq_test.h"
 #include "ranks.h"
 
-#include <hlqcomm/log.h>
+#include <hlqcomm/stats.h>
 
 #include <locale.h>
 

@@ -2,7 +2,7 @@
  * Statistics for readers: a line of text, and JSON. Both are written piece by piece into a buffer
  * that may be too short, as snprintf() would.
  */
-#include <hlqcomm/log.h>
+#include <hlqcomm/stats.h>
 
 #include <math.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  * libhlqcomm: compressed collectives on nested-lattice codes.
  *
  * This header is the manual of the C interface. In order: status, types, options, communicators,
- * the collectives, what a call will cost, what a call did cost (as text: hlqcomm/log.h).
+ * the collectives; hlqcomm/stats.h, which it includes: what a call will cost, what it did cost.
  *
  * A tensor is cut into blocks of 256 numbers. Each block is rotated, quantized to a lattice (E8
  * unless told otherwise) and travels as a few bits per number; more bits go to larger blocks, so
@@ -395,56 +395,10 @@ HLQ_API HLQ_MUST_USE hlq_status hlq_all_to_all_v_start(hlq_comm *comm, const voi
                                                        const hlq_call *call, hlq_stream stream,
                                                        hlq_request **request);
 
-/*
- * What a collective would cost on this rank. Local: talks to nobody. op is ignored where there is
- * nothing to reduce; all-to-all with counts for each rank is not asked for here.
- */
-typedef struct hlq_plan_info {
-    uint32_t struct_bytes;    /* set before the call: sizeof(hlq_plan_info) */
-    hlq_operation operation;  /* set before the call: what is asked about; 0: all-reduce */
-    hlq_algorithm algorithm;  /* what AUTO resolves to */
-    uint64_t wire_bytes;      /* payload bytes this rank sends to others: exact for twoshot and
-                                 oneshot, without repeats for modq, the usual ring's for native.
-                                 Comparing the arguments (hlq_stats.control_bytes) comes on top. */
-    uint64_t workspace_bytes; /* memory the communicator keeps for a call of this size */
-    double bits_per_elem;     /* 8 × wire_bytes / the numbers sent, see hlq_options.bits */
-} hlq_plan_info;
-
-HLQ_API HLQ_MUST_USE hlq_status hlq_comm_plan(hlq_comm *comm, size_t count, hlq_dtype dtype,
-                                              hlq_op op, const hlq_call *call, hlq_plan_info *info);
-
-/*
- * What the last collective on this communicator did, on this rank. Zeros before the first.
- */
-typedef struct hlq_stats {
-    uint32_t struct_bytes;   /* set before the call: sizeof(hlq_stats) */
-    hlq_operation operation; /* the collective, and the algorithm that ran */
-    hlq_algorithm algorithm;
-    uint64_t calls;      /* collectives since creation, this one included */
-    uint64_t count;      /* as the call had it; with counts for each rank, the elements of send */
-    uint64_t bytes_sent; /* payload to other ranks, repeats included */
-    uint64_t bytes_received;
-    uint64_t control_bytes; /* sent to compare arguments across ranks, before the payload */
-    double bits;            /* the budget: given, or found by target mode; 0 for native */
-    double bits_per_elem;   /* 8 × bytes_sent / the numbers sent, see hlq_options.bits */
-    double seconds;         /* whole call, then its parts */
-    double seconds_encode;
-    double seconds_exchange;
-    double seconds_reduce;
-    double seconds_decode;
-    double vnmse_estimate;     /* ‖result - exact‖² / ‖exact‖², predicted from scales and bits */
-    double largest_scale;      /* largest lattice scale this rank used; no quantized vector is off
-                                  by more than this times the lattice's covering radius (E8, D4: 1,
-                                  Z: half the square root of 8) */
-    uint64_t overloads;        /* blocks beyond the usual scales: sent coarser (twoshot, oneshot) or
-                                  whose sum left the range and was sent again (modq) */
-    uint64_t retries;          /* rounds of sending again (modq) */
-    uint64_t nonfinite_blocks; /* blocks of the result that are NaN */
-} hlq_stats;
-
-HLQ_API HLQ_MUST_USE hlq_status hlq_comm_stats(const hlq_comm *comm, hlq_stats *stats);
-
 #ifdef __cplusplus
 }
 #endif
+
+#include <hlqcomm/stats.h>
+
 #endif

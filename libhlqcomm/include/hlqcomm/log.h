@@ -1,11 +1,5 @@
 /*
- * libhlqcomm: what a communicator tells. Statistics as text and as JSON, and the log.
- *
- *     hlq_stats stats = {.struct_bytes = sizeof stats};
- *     char line[HLQ_STATS_TEXT_BYTES];
- *     hlq_comm_stats(comm, &stats);
- *     hlq_stats_text(&stats, line, sizeof line);
- *     puts(line);
+ * libhlqcomm: what a communicator tells while it works.
  *
  *     HLQ_LOG=info mpirun -n 4 ./program          what happens, to stderr
  */
@@ -17,26 +11,6 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/*
- * Both write what hlq_comm_stats() gave to buffer, which has room for `bytes`, and end it with a
- * zero byte; what does not fit is left out. They return, as snprintf() does, how many bytes the
- * whole text has, the zero not counted: it was cut if that is `bytes` or more. buffer may be NULL
- * if bytes is 0. Negative, and nothing is written but an empty text, if stats is NULL or its
- * struct_bytes wrong. Thread safe; the decimal point is a point in every locale.
- *
- * text: one line for a reader, with units, without a line feed at its end:
- *   all_reduce 7: twoshot, 1048576 elements, 2.31 ms (encode 0.61 ms, …), sent 768 KiB, …
- *
- * json: one object on one line. Its members are the fields of hlq_stats, by their names, all but
- * struct_bytes; operation and algorithm are their names as text. Reals have 17 digits, so that they
- * come back as they were; what JSON cannot say (NaN, Inf, a name that does not exist) is null.
- */
-HLQ_API int hlq_stats_text(const hlq_stats *stats, char *buffer, size_t bytes);
-HLQ_API int hlq_stats_json(const hlq_stats *stats, char *buffer, size_t bytes);
-
-/* Room for any text, and any JSON. */
-#define HLQ_STATS_TEXT_BYTES 1024
 
 /*
  * The log. A communicator tells what its level asks for, and what is more urgent:
