@@ -43,12 +43,12 @@ void __real_hlq_code_stats_add(hlq_code_stats *stats, const hlq_run *run);
 void __wrap_hlq_code_stats_add(hlq_code_stats *stats, const hlq_run *run);
 double __real_hlq_energy_of_exponents(const int16_t *exponent, size_t blocks);
 double __wrap_hlq_energy_of_exponents(const int16_t *exponent, size_t blocks);
-void __real_hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame,
-                               const hlq_source *src, hlq_scratch scratch, uint8_t *segment,
-                               hlq_code_stats *stats);
-void __wrap_hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame,
-                               const hlq_source *src, hlq_scratch scratch, uint8_t *segment,
-                               hlq_code_stats *stats);
+size_t __real_hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame,
+                                 const hlq_source *src, hlq_scratch scratch, uint8_t *segment,
+                                 hlq_code_stats *stats);
+size_t __wrap_hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame,
+                                 const hlq_source *src, hlq_scratch scratch, uint8_t *segment,
+                                 hlq_code_stats *stats);
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {
@@ -80,12 +80,12 @@ double __wrap_hlq_energy_of_exponents(const int16_t *exponent, size_t blocks)
 
 /* Its own prediction is called within one file, past the linker: counted, and taken to cost what
    the others cost, which are of segments of the same size. */
-void __wrap_hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame,
-                               const hlq_source *src, hlq_scratch scratch, uint8_t *segment,
-                               hlq_code_stats *stats)
+size_t __wrap_hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame,
+                                 const hlq_source *src, hlq_scratch scratch, uint8_t *segment,
+                                 hlq_code_stats *stats)
 {
     counted.segments++;
-    __real_hlq_segment_encode(kernels, frame, src, scratch, segment, stats);
+    return __real_hlq_segment_encode(kernels, frame, src, scratch, segment, stats);
 }
 
 static double seconds_of_a_read(void)

@@ -24,6 +24,7 @@ enum {
     HLQ_LANES = 32,
     HLQ_BLOCK_ELEMS = 256,
     HLQ_BITS_MAX = 12,   /* most planes a block can have: codes live in 16-bit integers */
+    HLQ_BITS_WHOLE = 32, /* the block's rotated numbers themselves, as float32 */
     HLQ_RAMP_STEPS = 4,  /* scales a lane can choose from */
     HLQ_RAMP_WORDS = 2,  /* two bits per lane */
     HLQ_PLANE_WORDS = 8, /* one plane: a 32-bit word for each row */
@@ -73,11 +74,12 @@ typedef struct hlq_source {
 /*
  * Coded form of blocks. Blocks with bits 0 have no side words and no planes.
  *
- *   code     1 byte per block          bits    1 byte per block: planes the plan gives it, 0 … 12
+ *   code     1 byte per block          bits    1 byte per block: planes it has, 0 … 12; or 32
  *   wide     1 bit per block (ramp only): its ramp starts HLQ_RAMP_STEPS - 1 steps higher
  *   side     per coded block: 2 words, the ramp step of each lane (bit 0s, bit 1s);
  *            or, in modular form, 1 word: the check, Σ weight × coordinate modulo 2^32
- *   planes   per coded block: bits × 8 words; word 8j+r holds bit j of row r over the lanes
+ *   planes   per coded block: bits × 8 words; word 8j+r holds bit j of row r over the lanes;
+ *            of a block of 32 bits, its 256 rotated numbers in 1/512 rms, its side words 0
  *
  * In modular form there is no ramp (wide is NULL): all ranks use one scale, `spread` eighths of an
  * octave above the ordinary one, so that sums of several ranks' points fit. A block must not be
@@ -121,6 +123,14 @@ typedef struct hlq_kernels {
      * had to go wide, or in modular form, had a vector out of range by itself.
      */
     uint64_t (*encode)(const hlq_run *run, const hlq_source *src);
+
+    /*
+     * The same within an error: chooses run->bits, written through bits, block by block: the least
+     * (0, 2 … 12, or 32) for which no number is off by more than `allowed`, up to float32's
+     * rounding. Not in modular form. Side words and planes need room for 32 bits of every block.
+     */
+    uint64_t (*encode_within)(const hlq_run *run, const hlq_source *src, double allowed,
+                              uint8_t *bits);
 
     /*
      * Blocks of the tensor out (elems of dtype in all) from their codes, times factor. If failed is

@@ -32,6 +32,11 @@ enum {
     FROM_WIRE,
     ACC,
     UNROTATED,
+    WITHIN_BITS, /* of the run within an error, and its tensor */
+    WITHIN_WIDE,
+    WITHIN_SIDE,
+    WITHIN_PLANES,
+    WITHIN_DECODED,
     BUFFERS,
 };
 
@@ -56,6 +61,11 @@ static const struct {
     [FROM_WIRE] = {"from wire", 1},
     [ACC] = {"acc", 4},
     [UNROTATED] = {"unrotated", 1},
+    [WITHIN_BITS] = {"bits within an error", 1},
+    [WITHIN_WIDE] = {"wide within an error", 1},
+    [WITHIN_SIDE] = {"side within an error", 4},
+    [WITHIN_PLANES] = {"planes within an error", 4},
+    [WITHIN_DECODED] = {"decoded within an error", 1},
 };
 
 typedef struct kernel_case {
@@ -65,6 +75,7 @@ typedef struct kernel_case {
     int modular, spread, with_residual, with_rotated;
     int base, unit, rotated_unit;
     float factor;
+    double allowed;
     hlq_place place;
     uint64_t *list;
     size_t bytes[BUFFERS];
@@ -168,6 +179,7 @@ static void choose_codes(hlq_rng *rng, kernel_case *c)
     c->unit = c->base + hlq_rng_between(rng, 0, 9);
     if (c->unit > limit) c->unit = limit;
     if (c->unit < -limit) c->unit = -limit;
+    c->allowed = ldexp(1 + hlq_rng_uniform(rng), c->base + hlq_rng_between(rng, -24, 4));
 }
 
 static void allocate(kernel_case *c, int buffer, size_t bytes)
@@ -207,8 +219,12 @@ static kernel_case case_new(hlq_rng *rng, size_t elems, hlq_lattice lattice, hlq
     };
     choose_place(rng, &c);
     size_t blocks = c.place.blocks, acc = blocks * HLQ_BLOCK_ELEMS * sizeof(float);
-    const int tensors[] = {TENSOR, DECODED, FROM_WIRE, UNROTATED};
-    for (int i = 0; i < 4; i++) allocate(&c, tensors[i], elems * hlq_dtype_bytes(dtype));
+    const int tensors[] = {TENSOR, DECODED, FROM_WIRE, UNROTATED, WITHIN_DECODED};
+    for (int i = 0; i < 5; i++) allocate(&c, tensors[i], elems * hlq_dtype_bytes(dtype));
+    allocate(&c, WITHIN_BITS, blocks);
+    allocate(&c, WITHIN_WIDE, (blocks + 7) / 8);
+    allocate(&c, WITHIN_SIDE, blocks * HLQ_RAMP_WORDS * 4);
+    allocate(&c, WITHIN_PLANES, blocks * HLQ_BITS_WHOLE * HLQ_PLANE_WORDS * 4);
     for (int i = CODE; i <= BITS; i++) allocate(&c, i, blocks);
     allocate(&c, RESIDUAL, elems * sizeof(float));
     allocate(&c, EXPONENT, blocks * sizeof(int16_t));
@@ -225,8 +241,9 @@ static kernel_case case_new(hlq_rng *rng, size_t elems, hlq_lattice lattice, hlq
     hlq_rng_fill(rng, hlq_rng_gauss, c.content[ACC], blocks * HLQ_BLOCK_ELEMS);
     choose_codes(rng, &c);
     allocate_planes(&c);
-    const int any_bytes[] = {WIRE_WIDE, WIRE_SIDE, WIRE_PLANES, EXPONENT,  WIDE,
-                             SIDE,      PLANES,    DECODED,     FROM_WIRE, UNROTATED};
+    const int any_bytes[] = {WIRE_WIDE,   WIRE_SIDE,   WIRE_PLANES, EXPONENT,      WIDE,
+                             SIDE,        PLANES,      DECODED,     FROM_WIRE,     UNROTATED,
+                             WITHIN_BITS, WITHIN_WIDE, WITHIN_SIDE, WITHIN_PLANES, WITHIN_DECODED};
     for (size_t i = 0; i < sizeof any_bytes / sizeof *any_bytes; i++) {
         hlq_rng_bytes(rng, c.content[any_bytes[i]], c.bytes[any_bytes[i]]);
     }

@@ -118,29 +118,44 @@ static void check_decoded(const hlq_kernels *k, const hlq_run *run, const char *
     check_hash(full_name, half, sizeof half);
 }
 
-static void check_segment(const hlq_kernels *k, hlq_lattice lattice, double bits)
+static void check_segment_of(const hlq_kernels *k, hlq_frame frame, const char *name)
 {
     float x[ELEMS];
     uint32_t segment[BYTES_MAX / 4];
     int16_t exponent[BLOCKS];
     uint8_t bits_of[BLOCKS];
-    char name[64], error[256] = "";
-    hlq_frame frame = {.form = HLQ_FORM_RAMP,
-                       .lattice = lattice,
-                       .place = hlq_place_all(ELEMS, SEED),
-                       .call = 0x01020304,
-                       .bytes = hlq_segment_bytes(HLQ_FORM_RAMP, BLOCKS, bits * ELEMS / 8, 0)};
+    char error[256] = "";
     hlq_source source = {.data = x, .elems = ELEMS};
     hlq_code_stats stats = {0};
     hlq_run run;
     fill_input(x);
-    snprintf(name, sizeof name, "%s.%gbits.segment", hlq_lattice_name(lattice), bits);
     hlq_test_case("%s by %s", name, k->name);
-    hlq_segment_encode(k, &frame, &source, (hlq_scratch){exponent, bits_of}, (uint8_t *)segment,
-                       &stats);
+    frame.place = hlq_place_all(ELEMS, SEED);
+    frame.call = 0x01020304;
+    frame.bytes = hlq_segment_encode(k, &frame, &source, (hlq_scratch){exponent, bits_of},
+                                     (uint8_t *)segment, &stats);
     check_file(name, segment, frame.bytes);
     CHECK_EQ(hlq_segment_read(&frame, (uint8_t *)segment, bits_of, &run, error), HLQ_OK);
     check_decoded(k, &run, name);
+}
+
+static void check_segment(const hlq_kernels *k, hlq_lattice lattice, double bits)
+{
+    char name[64];
+    hlq_frame frame = {.form = HLQ_FORM_RAMP,
+                       .lattice = lattice,
+                       .bytes = hlq_segment_bytes(HLQ_FORM_RAMP, BLOCKS, bits * ELEMS / 8, 0)};
+    snprintf(name, sizeof name, "%s.%gbits.segment", hlq_lattice_name(lattice), bits);
+    check_segment_of(k, frame, name);
+}
+
+/* Few bits for the first block, more for the others, all of the last. */
+static void check_bound_segment(const hlq_kernels *k, hlq_lattice lattice)
+{
+    char name[64];
+    hlq_frame frame = {.form = HLQ_FORM_BOUND, .lattice = lattice, .allowed = 0.03125};
+    snprintf(name, sizeof name, "%s.bound.segment", hlq_lattice_name(lattice));
+    check_segment_of(k, frame, name);
 }
 
 /* One block of numbers, E8, in 148 bytes. */
@@ -243,6 +258,7 @@ static void check_variant(const hlq_kernels *k)
         check_segment(k, lattice, 3);
         check_segment(k, lattice, 4.5);
         check_modular(k, lattice);
+        check_bound_segment(k, lattice);
     }
     check_blocks(k);
 }

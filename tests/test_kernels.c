@@ -14,14 +14,15 @@
 #include <xmmintrin.h>
 #endif
 
-enum { ENCODED, NONFINITE, MISMATCHES, WIRE_MISMATCHES, COUNTS };
+enum { ENCODED, NONFINITE, MISMATCHES, WIRE_MISMATCHES, WHOLE, COUNTS };
 
 typedef struct outcome {
     hlq_guarded buffer[BUFFERS];
     uint64_t count[COUNTS];
 } outcome;
 
-/* Over all cases: that blocks went wide or out of range, held NaN, failed their check. */
+/* Over all cases: that blocks went wide or out of range, held NaN, failed their check, or had to
+   travel whole. */
 static uint64_t seen[COUNTS];
 
 /* Floating-point environment of the caller ----------------------------------------------------- */
@@ -38,6 +39,21 @@ static unsigned environment(void) { return (unsigned)fegetround(); }
 #endif
 
 /* Running -------------------------------------------------------------------------------------- */
+
+static void call_within(const kernel_case *c, const hlq_kernels *k, void *const at[BUFFERS],
+                        const hlq_source *source, uint64_t count[COUNTS])
+{
+    uint8_t *bits = at[WITHIN_BITS];
+    hlq_run run = run_of(c, at);
+    run.bits = bits;
+    run.wide = at[WITHIN_WIDE];
+    run.side = at[WITHIN_SIDE];
+    run.planes = at[WITHIN_PLANES];
+    k->encode_within(&run, source, c->allowed, bits);
+    k->decode(&run, c->factor, c->dtype, at[WITHIN_DECODED], c->elems, NULL);
+    k->decode_add(&run, c->unit, at[ACC]);
+    for (size_t b = 0; b < c->place.blocks; b++) count[WHOLE] += bits[b] == HLQ_BITS_WHOLE;
+}
 
 static void call_all(const kernel_case *c, const hlq_kernels *k, void *const at[BUFFERS],
                      uint64_t count[COUNTS])
@@ -59,6 +75,7 @@ static void call_all(const kernel_case *c, const hlq_kernels *k, void *const at[
     count[NONFINITE] = k->unrotate(&c->place, at[ROTATED], c->rotated_unit, c->factor, c->dtype,
                                    at[UNROTATED], c->elems);
     if (c->modular) k->planes_add(&run, &wire);
+    else call_within(c, k, at, &source, count);
     count[WIRE_MISMATCHES] = k->decode(&wire, c->factor, c->dtype, at[FROM_WIRE], c->elems, failed);
 }
 

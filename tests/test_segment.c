@@ -12,13 +12,16 @@
 
 enum { SEED = 7 };
 
-static const hlq_form forms[] = {HLQ_FORM_RAMP, HLQ_FORM_MODULAR, HLQ_FORM_EXPONENTS, HLQ_FORM_SUMS,
-                                 HLQ_FORM_FAILED};
+static const hlq_form forms[] = {HLQ_FORM_RAMP, HLQ_FORM_MODULAR, HLQ_FORM_EXPONENTS,
+                                 HLQ_FORM_SUMS, HLQ_FORM_FAILED,  HLQ_FORM_BOUND};
 enum { FORMS = sizeof forms / sizeof *forms };
 
 static hlq_frame frame_of(hlq_form form, hlq_lattice lattice, size_t elems, double bits)
 {
-    hlq_frame frame = {.form = form, .lattice = lattice, .place = hlq_place_all(elems, SEED)};
+    hlq_frame frame = {.form = form,
+                       .lattice = lattice,
+                       .place = hlq_place_all(elems, SEED),
+                       .allowed = exp2(-bits)};
     frame.bytes = hlq_segment_bytes(form, frame.place.blocks, bits * (double)elems / 8, 0);
     return frame;
 }
@@ -177,14 +180,15 @@ static int read_whatever(const hlq_kernels *k, const hlq_frame *frame, size_t el
     return 1;
 }
 
-static void encode(const hlq_kernels *k, const hlq_frame *frame, const float *x, size_t elems,
-                   uint8_t *segment)
+/* Returns the segment's size. */
+static size_t encode(const hlq_kernels *k, const hlq_frame *frame, const float *x, size_t elems,
+                     uint8_t *segment)
 {
     int16_t exponent[64];
     uint8_t bits[64];
     hlq_source source = {.data = x, .elems = elems};
     hlq_code_stats stats = {0};
-    hlq_segment_encode(k, frame, &source, (hlq_scratch){exponent, bits}, segment, &stats);
+    return hlq_segment_encode(k, frame, &source, (hlq_scratch){exponent, bits}, segment, &stats);
 }
 
 /* Damages some bytes; with a whole header, half of the time, so that the rest is read. */
@@ -205,13 +209,14 @@ static void test_any_bytes_are_read_or_refused(void)
     for (int round = 0; round < 3000; round++) {
         size_t elems = 1 + hlq_rng_below(&rng, 5000);
         float x[5000];
-        hlq_frame frame = frame_of(HLQ_FORM_RAMP, (hlq_lattice)(round % 3), elems,
-                                   1 + 11 * hlq_rng_uniform(&rng));
+        hlq_form form = round & 8 ? HLQ_FORM_BOUND : HLQ_FORM_RAMP;
+        hlq_frame frame =
+            frame_of(form, (hlq_lattice)(round % 3), elems, 1 + 11 * hlq_rng_uniform(&rng));
         target t = target_new(&rng, &frame, elems);
         hlq_test_case("round %d: %zu elements, %zu bytes", round, elems, frame.bytes);
         hlq_rng_fill(&rng, hlq_rng_lognormal, x, elems);
         if (round & 1) {
-            encode(k, &frame, x, elems, t.segment.data);
+            frame.bytes = encode(k, &frame, x, elems, t.segment.data);
             damage(&rng, t.segment.data, frame.bytes);
         } else if (round & 2) {
             hlq_segment_header(&frame, hlq_rng_between(&rng, -HLQ_BASE_LIMIT, HLQ_BASE_LIMIT),

@@ -103,11 +103,15 @@ HLQ_BODY uint32_t check_sum(const I point[HLQ_ROWS])
     return s_total(low) + (s_total(high) << 16);
 }
 
-/* Side words and planes of a block to points; the check is returned through *matches. */
+/* Planes of a block to points; zeros if they are none (HLQ_BITS_WHOLE). */
 HLQ_BODY void points_from_planes(hlq_lattice lattice, int bits, const uint32_t *planes,
                                  I point[HLQ_ROWS])
 {
     I z[HLQ_ROWS];
+    if (bits > HLQ_BITS_MAX) {
+        for (int r = 0; r < HLQ_ROWS; r++) point[r] = i_set(0);
+        return;
+    }
     planes_load(planes, bits, z);
     point_from_codes(lattice, HLQ_ROWS, z, point);
     reduce_point(lattice, bits, point);

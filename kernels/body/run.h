@@ -133,6 +133,19 @@ HLQ_BODY ramp_choice ramp_of(const hlq_run *run, size_t b, const cursor *at)
     return (ramp_choice){at->side[0], at->side[1], run->wide[b / 8] >> b % 8 & 1};
 }
 
+/* The points of a block of at most 12 bits, in units of the rms, times factor; else its numbers. */
+HLQ_BODY void coordinates(const hlq_steps *steps, const hlq_run *run, size_t b, const cursor *at,
+                          float factor, const I point[HLQ_ROWS], F y[HLQ_ROWS])
+{
+    int bits = run->bits[b];
+    if (bits == HLQ_BITS_WHOLE) {
+        load_full(at->planes, HLQ_FLOAT32, 0, y);
+        scale_rows(y, 0, factor / NORM_UNITS);
+    } else {
+        scale_points(&steps[bits], ramp_of(run, b, at), factor, point, y);
+    }
+}
+
 /* A block without codes leaves all of itself in the residual; a non-finite one nothing. */
 HLQ_BODY void residual_uncoded(const hlq_run *run, const hlq_source *src, size_t b,
                                const uint32_t sign[HLQ_ROWS])
@@ -251,7 +264,7 @@ HLQ_BODY uint64_t decode_run(hlq_lattice lattice, const hlq_run *run, float fact
             uint32_t sign[HLQ_ROWS];
             int unit = unit_of(dtype, exponent_of(run, b));
             sign_words(run->place.seed, position(&run->place, b), sign);
-            scale_points(&steps[bits], ramp_of(run, b, &at), 1.0f, point, x);
+            coordinates(steps, run, b, &at, 1.0f, point, x);
             unrotate(x, sign);
             scale_rows(x, exponent_of(run, b) - 8 * unit, factor / 16);
             store_block(out, dtype, unit, elems, position(&run->place, b), x);
@@ -272,10 +285,10 @@ HLQ_BODY void decode_add_run(hlq_lattice lattice, const hlq_run *run, int unit, 
         F y[HLQ_ROWS], sum[HLQ_ROWS];
         load_full(acc, HLQ_FLOAT32, 0, sum);
         if (bits) {
+            float size = pow2_eighths(exponent_of(run, b) - 8 * unit);
             I point[HLQ_ROWS];
             points_from_planes(lattice, bits, at.planes, point);
-            float size = pow2_eighths(exponent_of(run, b) - 8 * unit);
-            scale_points(&steps[bits], ramp_of(run, b, &at), size, point, y);
+            coordinates(steps, run, b, &at, size, point, y);
             cursor_advance(run, b, &at);
         } else {
             fill_rows(y, not_a_number);
@@ -284,6 +297,8 @@ HLQ_BODY void decode_add_run(hlq_lattice lattice, const hlq_run *run, int unit, 
         store_full(acc, HLQ_FLOAT32, 0, sum);
     }
 }
+
+#include "within.h"
 
 #define FOR_LATTICE(lattice, call)                                                                 \
     switch (lattice) {                                                                             \
@@ -297,6 +312,18 @@ static uint64_t encode(const hlq_run *run, const hlq_source *src)
     fp_env saved = fp_env_enter();
     uint64_t beyond = 0;
 #define CALL(lattice) beyond = encode_run(lattice, run, src)
+    FOR_LATTICE(run->lattice, CALL)
+#undef CALL
+    fp_env_leave(saved);
+    return beyond;
+}
+
+static uint64_t encode_within(const hlq_run *run, const hlq_source *src, double allowed,
+                              uint8_t *bits)
+{
+    fp_env saved = fp_env_enter();
+    uint64_t beyond = 0;
+#define CALL(lattice) beyond = encode_within_run(lattice, run, src, allowed, bits)
     FOR_LATTICE(run->lattice, CALL)
 #undef CALL
     fp_env_leave(saved);
@@ -393,6 +420,7 @@ const hlq_kernels HLQ_JOIN(hlq_kernels_, HLQ_VARIANT_NAME) = {
     .look_up = &HLQ_JOIN(hlq_look_up_kernels_, HLQ_VARIANT_NAME),
     .exponents = exponents,
     .encode = encode,
+    .encode_within = encode_within,
     .decode = decode,
     .decode_add = decode_add,
     .rotate_add = rotate_add,

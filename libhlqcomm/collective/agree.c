@@ -37,6 +37,7 @@ static void describe(hlq_term term, uint64_t value, char *text, size_t bytes)
         [HLQ_TERM_ALGORITHM] = "algorithm",
         [HLQ_TERM_BITS] = "bits",
         [HLQ_TERM_TARGET] = "target_nmse",
+        [HLQ_TERM_MAX_ERROR] = "max_error",
         [HLQ_TERM_LATTICE] = "lattice",
         [HLQ_TERM_SEED] = "seed",
         [HLQ_TERM_EXEMPT] = "exempt ranges of checksum",
@@ -50,7 +51,7 @@ static void describe(hlq_term term, uint64_t value, char *text, size_t bytes)
     if (term == HLQ_TERM_OP) name = hlq_op_name((hlq_op)value);
     if (term == HLQ_TERM_FUNCTION) {
         describe_function(value, text, bytes);
-    } else if (term == HLQ_TERM_BITS || term == HLQ_TERM_TARGET) {
+    } else if (term >= HLQ_TERM_BITS && term <= HLQ_TERM_MAX_ERROR) {
         double bits;
         memcpy(&bits, &value, sizeof bits);
         snprintf(text, bytes, "%s %g", noun[term], bits);

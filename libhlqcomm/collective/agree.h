@@ -15,8 +15,9 @@ typedef enum hlq_term {
     HLQ_TERM_DTYPE,
     HLQ_TERM_OP,
     HLQ_TERM_ALGORITHM,
-    HLQ_TERM_BITS, /* this and the next as the bits of a double */
+    HLQ_TERM_BITS, /* this and the next two as the bits of a double */
     HLQ_TERM_TARGET,
+    HLQ_TERM_MAX_ERROR,
     HLQ_TERM_EXEMPT, /* a checksum of the ranges */
     HLQ_TERM_LATTICE,
     HLQ_TERM_SEED,

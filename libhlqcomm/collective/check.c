@@ -5,6 +5,7 @@
 #include "choose.h"
 #include "algorithms/modq.h"
 
+#include <float.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -23,8 +24,11 @@ static hlq_fault call_fault(const hlq_call *call)
     if (!(call->target_nmse >= 0 && call->target_nmse < 1)) {
         return INVALID("call.target_nmse is not 0 or between 0 and 1");
     }
-    if (call->target_nmse > 0 && call->bits != 0) {
-        return INVALID("call.bits and call.target_nmse are both given");
+    if (!(call->max_error >= 0 && call->max_error <= DBL_MAX)) {
+        return INVALID("call.max_error is not 0 or a positive number");
+    }
+    if ((call->bits != 0) + (call->target_nmse > 0) + (call->max_error > 0) > 1) {
+        return INVALID("more than one of call.bits, call.target_nmse and call.max_error is given");
     }
     return none;
 }
@@ -63,8 +67,10 @@ static hlq_fault combination_fault(const hlq_walk *w, const hlq_call *call)
     } else if (is_wanted(w, call, HLQ_ALG_MODQ) && w->size > HLQ_MODQ_RANKS_MAX) {
         snprintf(f.sentence, sizeof f.sentence, "modq works for at most %d ranks, not %d",
                  HLQ_MODQ_RANKS_MAX, w->size);
-    } else if (call && call->target_nmse > 0 && is_wanted(w, call, HLQ_ALG_MODQ)) {
-        snprintf(f.sentence, sizeof f.sentence, "modq has no target mode; give it bits");
+    } else if (call && (call->target_nmse > 0 || call->max_error > 0) &&
+               is_wanted(w, call, HLQ_ALG_MODQ)) {
+        snprintf(f.sentence, sizeof f.sentence, "modq has no %s mode; give it bits",
+                 call->max_error > 0 ? "bound" : "target");
     } else if (call && call->residual && w->dtype == HLQ_FLOAT64) {
         snprintf(f.sentence, sizeof f.sentence, "a float32 residual cannot hold float64's");
     } else {

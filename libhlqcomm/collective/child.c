@@ -25,11 +25,21 @@ static void spread(hlq_walk *parent, const hlq_child *child)
     }
 }
 
+/* In bound mode, what arrived is shorter than the room that was there for it. */
+static void gather_sizes(const hlq_walk *parent, hlq_child *child)
+{
+    for (int i = 0; i < child->walk.size; i++) {
+        child->walk.in[i].bytes = parent->in[child->walk.member[i]].bytes;
+    }
+}
+
 hlq_status hlq_child_step(hlq_walk *parent, hlq_child *child, int *done)
 {
     hlq_walk *w = &child->walk;
     w->sum = NULL;
+    w->sized = 0;
     w->more = parent->more;
+    if (w->member) gather_sizes(parent, child);
     int at = w->next++;
     hlq_status status = child->entry->steps[at](w);
     parent->more = w->more;
@@ -37,6 +47,7 @@ hlq_status hlq_child_step(hlq_walk *parent, hlq_child *child, int *done)
     if (status != HLQ_OK || *done) return status;
     parent->sum = w->sum;
     parent->sum_count = w->sum_count;
+    parent->sized = w->sized;
     if (w->member) spread(parent, child);
     return HLQ_OK;
 }

@@ -86,7 +86,27 @@ void hlq_reconsider(hlq_walk *w)
     w->algorithm = resolve(w, HLQ_ALG_AUTO);
     if (w->algorithm != HLQ_ALG_NATIVE) return;
     w->target_nmse = 0;
+    w->max_error = 0;
     w->exempt_ranges = 0;
+}
+
+/*
+ * One of bits, target and bound says what a code may cost. What the call names wins over what the
+ * communicator has; it has bits always, and a target or a bound where it has one.
+ */
+static void choose_cost(hlq_walk *w, const hlq_call *call)
+{
+    const hlq_options *o = &w->comm->options;
+    double bits = o->bits, target = o->target_nmse, bound = o->max_error;
+    if (call && (call->bits > 0 || call->target_nmse > 0 || call->max_error > 0)) {
+        bits = call->bits;
+        target = call->target_nmse;
+        bound = call->max_error;
+    }
+    int is_coded = w->algorithm != HLQ_ALG_NATIVE;
+    w->target_nmse = is_coded ? target : 0;
+    w->max_error = is_coded ? bound : 0;
+    w->bits = w->target_nmse > 0 || w->max_error > 0 ? 0 : bits;
 }
 
 void hlq_complete(hlq_walk *w, const hlq_call *call)
@@ -95,12 +115,7 @@ void hlq_complete(hlq_walk *w, const hlq_call *call)
     if (wanted == HLQ_ALG_AUTO) wanted = w->comm->options.algorithm;
     w->algorithm = resolve(w, wanted);
     w->is_auto = wanted == HLQ_ALG_AUTO && w->algorithm != HLQ_ALG_NATIVE && !w->has_counts;
-    double own_bits = call ? call->bits : 0, target = w->comm->options.target_nmse;
-    if (call && call->target_nmse != 0) target = call->target_nmse;
-    /* Bits of the call's own win over a target of the communicator's. */
-    int is_target = target > 0 && w->algorithm != HLQ_ALG_NATIVE && own_bits == 0;
-    w->target_nmse = is_target ? target : 0;
-    w->bits = is_target ? 0 : own_bits != 0 ? own_bits : w->comm->options.bits;
+    choose_cost(w, call);
     w->residual = call ? call->residual : NULL;
     w->exempt = call ? call->exempt : NULL;
     w->exempt_ranges = call && w->algorithm != HLQ_ALG_NATIVE ? call->exempt_ranges : 0;

@@ -6,6 +6,7 @@
 
 #include <transport/transport_internal.h>
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +44,15 @@ static const char *options_fault(const hlq_options *o)
     if (!(o->target_nmse >= 0 && o->target_nmse < 1)) {
         return "options.target_nmse is not 0 or between 0 and 1";
     }
-    if (o->target_nmse > 0 && o->algorithm == HLQ_ALG_MODQ) {
-        return "modq has no target mode; give it bits";
+    if (!(o->max_error >= 0 && o->max_error <= DBL_MAX)) {
+        return "options.max_error is not 0 or a positive number";
+    }
+    if (o->target_nmse > 0 && o->max_error > 0) {
+        return "options.target_nmse and options.max_error are both given";
+    }
+    if ((o->target_nmse > 0 || o->max_error > 0) && o->algorithm == HLQ_ALG_MODQ) {
+        return o->max_error > 0 ? "modq has no bound mode; give it bits"
+                                : "modq has no target mode; give it bits";
     }
     if (!(o->timeout_s > 0)) return "options.timeout_s is not positive";
     return NULL;
@@ -81,6 +89,7 @@ static hlq_terms creation_terms(const hlq_options *o, int64_t node, int is_probi
     terms.value[HLQ_TERM_ALGORITHM] = (uint64_t)o->algorithm;
     terms.value[HLQ_TERM_BITS] = hlq_term_from_double(o->bits);
     terms.value[HLQ_TERM_TARGET] = hlq_term_from_double(o->target_nmse);
+    terms.value[HLQ_TERM_MAX_ERROR] = hlq_term_from_double(o->max_error);
     terms.value[HLQ_TERM_SEED] = o->seed;
     terms.value[HLQ_TERM_MIN_BYTES] = o->min_bytes;
     terms.value[HLQ_TERM_PROBE] = (uint64_t)is_probing;

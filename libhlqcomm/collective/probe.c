@@ -44,7 +44,7 @@ static hlq_walk walk_of(const hlq_walk *w, int size, int kind, float *x)
     child.op = HLQ_AVG; /* which keeps numbers in range from run to run */
     child.algorithm = kind == PLAIN ? HLQ_ALG_NATIVE : hlq_coded_default(w);
     child.bits = w->comm->options.bits;
-    child.target_nmse = 0;
+    child.target_nmse = child.max_error = 0;
     child.residual = NULL;
     return child;
 }

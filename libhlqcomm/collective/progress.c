@@ -49,8 +49,9 @@ static void describe_step(const hlq_request *r, char *text, size_t bytes)
         snprintf(text, bytes, "the probe before hlq_%s", operation);
     } else if (r->stage == HLQ_STAGE_TARGET) {
         snprintf(text, bytes, "target mode of hlq_%s", operation);
-    } else if (r->stage == HLQ_STAGE_STEPS) {
-        snprintf(text, bytes, "step %d of hlq_%s, %s", w->next, operation, algorithm);
+    } else if (r->stage == HLQ_STAGE_STEPS || r->stage == HLQ_STAGE_SIZES) {
+        const char *what = r->stage == HLQ_STAGE_SIZES ? "sizes in " : "";
+        snprintf(text, bytes, "%sstep %d of hlq_%s, %s", what, w->next, operation, algorithm);
     } else {
         snprintf(text, bytes, "%s hlq_%s",
                  r->stage == HLQ_STAGE_VERDICT ? "at the end of" : "at the start of", operation);
@@ -112,7 +113,7 @@ static hlq_status start(hlq_request *r)
                   : t->start(t->self, &r->exchange, w->error);
 }
 
-/* Arguments and verdicts are control, the rest is payload. */
+/* Arguments, sizes and verdicts are control, the rest is payload. */
 static void account(hlq_request *r)
 {
     const hlq_walk *w = &r->walk;

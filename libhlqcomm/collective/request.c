@@ -38,6 +38,7 @@ static void free_request(hlq_request *r)
     free(r->verdicts);
     free(r->given);
     free(r->counts);
+    hlq_sizes_free(&r->sizes);
     free(r);
 }
 
@@ -54,7 +55,7 @@ hlq_status hlq_request_prepare(hlq_comm *comm)
     r->given = calloc(1, sizeof *r->given);
     r->counts = calloc(2 * n, sizeof *r->counts);
     if (!r->walk.out || !r->walk.in || !r->terms || !r->told || !r->verdicts || !r->given ||
-        !r->counts) {
+        !r->counts || hlq_sizes_allocate(&r->sizes, n) != HLQ_OK) {
         free_request(r);
         return HLQ_E_NOMEM;
     }
@@ -80,6 +81,7 @@ static hlq_request *take(hlq_comm *comm, const hlq_walk *asked)
         .verdicts = r->verdicts,
         .given = r->given,
         .counts = r->counts,
+        .sizes = r->sizes,
         .stats = {.struct_bytes = sizeof r->stats, .operation = asked->operation},
     };
     w->arena = old.arena;

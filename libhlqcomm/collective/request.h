@@ -7,9 +7,9 @@
  *   same?     match?     (AUTO,     it take?  algorithm through?
  *             (_v only)  once)      (target mode)
  *
- * Each arrow is one exchange or, in STEPS, several. Nothing waits here but hlq_request_wait(): it
- * moves all collectives of the communicator on, whichever it is called for, so that ranks may wait
- * for theirs in different orders.
+ * Each arrow is one exchange or, in STEPS, several; in bound mode each of them after one of SIZES.
+ * Nothing waits here but hlq_wait(): it moves all collectives of the communicator on, whichever it
+ * is called for, so that ranks may wait for theirs in different orders.
  *
  * Two kinds of failure. What ranks find out together before anything is sent, in TERMS and COUNTS,
  * ends the collective and no more. Anything later breaks the communicator: the rank that meets it
@@ -19,6 +19,7 @@
 #define HLQ_COLLECTIVE_REQUEST_H
 
 #include "agree.h"
+#include "sizes.h"
 #include "walk.h"
 
 typedef enum hlq_stage {
@@ -27,6 +28,7 @@ typedef enum hlq_stage {
     HLQ_STAGE_PROBE,
     HLQ_STAGE_TARGET,
     HLQ_STAGE_STEPS,
+    HLQ_STAGE_SIZES, /* between two steps */
     HLQ_STAGE_VERDICT,
     HLQ_STAGE_ENDED,
 } hlq_stage;
@@ -54,6 +56,7 @@ struct hlq_request {
     hlq_terms *terms, *told;       /* size entries: of each rank; what each is told of this one's */
     hlq_verdict *verdicts, *given; /* size entries, and one */
     size_t *counts;                /* 2 × size: send_counts, recv_counts */
+    hlq_sizes sizes;
     hlq_stats stats;
     char error[HLQ_ERROR_BYTES];
 };

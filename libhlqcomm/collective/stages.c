@@ -32,6 +32,7 @@ hlq_terms hlq_stages_terms(hlq_request *r, const hlq_fault *f)
     terms.value[HLQ_TERM_ALGORITHM] = (uint64_t)w->algorithm;
     terms.value[HLQ_TERM_BITS] = hlq_term_from_double(w->bits);
     terms.value[HLQ_TERM_TARGET] = hlq_term_from_double(w->target_nmse);
+    terms.value[HLQ_TERM_MAX_ERROR] = hlq_term_from_double(w->max_error);
     terms.value[HLQ_TERM_EXEMPT] = hlq_checksum(w->exempt, w->exempt_ranges * sizeof *w->exempt, 0);
     terms.can_probe = r->is_blocking && w->is_auto && probe->is_wanted && !probe->is_done;
     const hlq_algorithm_entry *first = has_target_stage(w) ? &hlq_target : hlq_entry_of(w);
@@ -160,17 +161,36 @@ static void refuse(hlq_request *r, hlq_status status)
 
 static void after_stage(hlq_request *r);
 
+static void tell_sizes(hlq_request *r)
+{
+    hlq_sizes_tell(&r->walk, &r->sizes);
+    r->stage = HLQ_STAGE_SIZES;
+}
+
+static void hear_sizes(hlq_request *r)
+{
+    hlq_status status = hlq_sizes_hear(&r->walk, &r->sizes);
+    if (status != HLQ_OK) {
+        hlq_request_break(r, status);
+        return;
+    }
+    r->stage = HLQ_STAGE_STEPS;
+    r->is_due = 1;
+}
+
 /* One step of a walk, up to the next exchange. */
 static void step(hlq_request *r)
 {
     hlq_walk *w = &r->walk;
     hlq_step *const *steps = r->entry->steps;
     w->sum = NULL;
+    w->sized = 0;
     int at = w->next++;
     hlq_status status = steps[at](w);
     int is_last = !steps[w->next];
     if (status == HLQ_OK && !is_last) {
         r->is_due = 1;
+        if (w->sized) tell_sizes(r);
     } else if (is_last && r->stage == HLQ_STAGE_STEPS) {
         tell_verdict(r, HLQ_STAGE_VERDICT, status, status == HLQ_OK ? NULL : w->error);
     } else if (status == HLQ_OK) {
@@ -268,6 +288,7 @@ void hlq_stages_advance(hlq_request *r)
     case HLQ_STAGE_PROBE:
     case HLQ_STAGE_TARGET:
     case HLQ_STAGE_STEPS: step(r); break;
+    case HLQ_STAGE_SIZES: hear_sizes(r); break;
     case HLQ_STAGE_VERDICT:
         status = judge(r);
         if (status == HLQ_OK) hlq_stages_end(r, HLQ_OK);

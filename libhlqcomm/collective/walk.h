@@ -34,6 +34,7 @@ typedef struct hlq_walk {
     int is_auto;             /* but AUTO's choice, which a probe could change */
     double bits;             /* 0 until target mode has found them */
     double target_nmse;      /* 0: bits were given */
+    double max_error;        /* 0, or bound mode: no number off by more; bits follow */
     float *residual;
     const hlq_range *exempt;
     size_t exempt_ranges;
@@ -44,6 +45,7 @@ typedef struct hlq_walk {
                               ignored */
     float *sum;            /* not NULL: the next exchange is the carrier's own sum of */
     size_t sum_count;      /* these numbers instead */
+    int sized;             /* the next exchange's messages may be shorter than `in` has room */
     int next;              /* step after the one under way; a step may set another */
     hlq_code_stats sent, received; /* what this rank coded; what it decoded */
     hlq_stats *stats;

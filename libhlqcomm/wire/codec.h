@@ -27,11 +27,11 @@ int hlq_base_of_exponents(hlq_dtype dtype, const int16_t *exponent, size_t block
 /* Exponent codes relative to base; exponents too small to be said become zero blocks. */
 void hlq_codes_from_exponents(const int16_t *exponent, size_t blocks, int base, uint8_t *code);
 
-/* Fills a whole RAMP segment from blocks of a source. Adds to stats. */
-void hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame, const hlq_source *src,
-                        hlq_scratch scratch, uint8_t *segment, hlq_code_stats *stats);
+/* Fills a whole RAMP or BOUND segment from blocks of a source. Adds to stats. Returns its size. */
+size_t hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame, const hlq_source *src,
+                          hlq_scratch scratch, uint8_t *segment, hlq_code_stats *stats);
 
-/* Opens a RAMP segment and plans it: *run is ready to decode; bits holds one byte per block. */
+/* Opens a RAMP or BOUND segment: *run is ready to decode; bits holds one byte per block. */
 hlq_status hlq_segment_read(const hlq_frame *frame, uint8_t *segment, uint8_t *bits, hlq_run *run,
                             char *error);
 

@@ -33,9 +33,11 @@ static size_t round_up_4(size_t bytes) { return (bytes + 3) / 4 * 4; }
 
 static size_t wide_bytes(size_t blocks) { return (blocks + 7) / 8; }
 
+static int has_ramp(hlq_form form) { return form == HLQ_FORM_RAMP || form == HLQ_FORM_BOUND; }
+
 static size_t side_bytes(hlq_form form)
 {
-    return form == HLQ_FORM_RAMP ? HLQ_RAMP_WORDS * 4 : form == HLQ_FORM_MODULAR ? 4 : 0;
+    return has_ramp(form) ? HLQ_RAMP_WORDS * 4 : form == HLQ_FORM_MODULAR ? 4 : 0;
 }
 
 int hlq_base_limit(hlq_dtype dtype)
@@ -48,12 +50,15 @@ size_t hlq_segment_overhead(hlq_form form, size_t blocks)
     if (form == HLQ_FORM_MODULAR || form == HLQ_FORM_SUMS) return HLQ_HEADER_BYTES;
     if (form == HLQ_FORM_EXPONENTS) return HLQ_HEADER_BYTES + blocks;
     if (form == HLQ_FORM_FAILED) return HLQ_HEADER_BYTES + (blocks + 7) / 8;
-    return HLQ_HEADER_BYTES + round_up_4(blocks + wide_bytes(blocks));
+    size_t bits = form == HLQ_FORM_BOUND ? (blocks + 1) / 2 : 0;
+    return HLQ_HEADER_BYTES + round_up_4(blocks + wide_bytes(blocks) + bits);
 }
 
 size_t hlq_segment_bytes(hlq_form form, size_t blocks, double budget_bytes, int least_bits)
 {
     size_t overhead = hlq_segment_overhead(form, blocks), side = side_bytes(form);
+    if (form == HLQ_FORM_BOUND)
+        return overhead + blocks * (side + HLQ_BITS_WHOLE * HLQ_PLANE_BYTES);
     size_t most = overhead + blocks * (side + HLQ_BITS_MAX * HLQ_PLANE_BYTES);
     size_t least = overhead;
     if (least_bits) least += blocks * (side + (size_t)least_bits * HLQ_PLANE_BYTES);
@@ -72,7 +77,7 @@ static hlq_run run_of(const hlq_frame *frame, int base, uint8_t *segment)
         .spread = frame->spread,
     };
     if (!run.modular) run.code = segment + HLQ_HEADER_BYTES;
-    if (frame->form == HLQ_FORM_RAMP) run.wide = segment + HLQ_HEADER_BYTES + run.place.blocks;
+    if (has_ramp(frame->form)) run.wide = segment + HLQ_HEADER_BYTES + run.place.blocks;
     return run;
 }
 
@@ -126,8 +131,17 @@ static hlq_status reject(char *error, const char *what, long long got, long long
     return HLQ_E_WIRE;
 }
 
+uint8_t *hlq_segment_bits(size_t blocks, uint8_t *segment)
+{
+    return segment + HLQ_HEADER_BYTES + blocks + wide_bytes(blocks);
+}
+
 hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *run, char *error)
 {
+    size_t least = hlq_segment_overhead(frame->form, frame->place.blocks);
+    if (frame->bytes < least) {
+        return reject(error, "bytes", (long long)frame->bytes, (long long)least);
+    }
     const struct {
         const char *what;
         long long got, expected;

@@ -1,14 +1,17 @@
 /*
  * A segment: one message, the coded form of some blocks of a tensor. Its size is fixed before
- * anything is known of its content: the plan fills it, zeros pad it.
+ * anything is known of its content: the plan fills it, zeros pad it. But that of a BOUND segment
+ * follows from its content, and no plan is made: it says itself how many bits blocks have.
  *
  *   header  40 bytes, little endian:
  *           magic "HLQC" 4 | version 1 | form 1 | lattice 1 | zero 1 | base 2 | spread 2 | call 4 |
  *           first block 8 | blocks 8 | checksum of all the rest 8
  *   code    1 byte per block, or 1 bit if FAILED             (form RAMP, EXPONENTS and FAILED)
- *   wide    1 bit per block, padded with zeros to 4 bytes    (form RAMP)
- *   side    4 (MODULAR) or 8 (RAMP) bytes per coded block    (form MODULAR and RAMP)
- *   planes  32 bytes per bit of each coded block             (form RAMP, MODULAR and SUMS)
+ *   wide    1 bit per block                                  (form RAMP and BOUND)
+ *   bits    4 bits per block                                 (form BOUND)
+ *           zeros, to a multiple of 4 bytes                  (form RAMP and BOUND)
+ *   side    4 (MODULAR) or 8 bytes per coded block           (form MODULAR, RAMP and BOUND)
+ *   planes  32 bytes per bit of each coded block             (form RAMP, MODULAR, SUMS and BOUND)
  *
  * This is the only code that reads bytes from other ranks. It trusts none of them: lengths follow
  * from what the reader asked for, and the plan is made again from the codes.
@@ -24,6 +27,7 @@ typedef enum hlq_form {
     HLQ_FORM_EXPONENTS = 2, /* codes alone */
     HLQ_FORM_SUMS = 3,      /* planes alone: modular sums that their owner has checked */
     HLQ_FORM_FAILED = 4,    /* 1 bit per block: its modular sum did not fit */
+    HLQ_FORM_BOUND = 5,     /* as RAMP, with the bits that an error takes: bound mode */
 } hlq_form;
 
 enum {
@@ -38,9 +42,10 @@ typedef struct hlq_frame {
     hlq_lattice lattice;
     hlq_dtype dtype; /* of the tensor */
     hlq_place place;
-    int spread;    /* MODULAR */
-    uint32_t call; /* number of the collective on its communicator */
-    size_t bytes;  /* of the whole segment */
+    int spread;     /* MODULAR */
+    double allowed; /* BOUND, when it is made: how far a number may be off */
+    uint32_t call;  /* number of the collective on its communicator */
+    size_t bytes;   /* of the whole segment; BOUND, when it is made: room for it */
 } hlq_frame;
 
 /* Largest |base| of a tensor's segments. */
@@ -51,7 +56,8 @@ size_t hlq_segment_overhead(hlq_form form, size_t blocks);
 
 /*
  * Size of a segment for a budget in bytes: as large as the budget allows, but not larger than 12
- * bits for every block need, nor too small for least_bits of every block.
+ * bits for every block need, nor too small for least_bits of every block. BOUND: the most it can
+ * be.
  */
 size_t hlq_segment_bytes(hlq_form form, size_t blocks, double budget_bytes, int least_bits);
 
@@ -59,13 +65,17 @@ size_t hlq_segment_bytes(hlq_form form, size_t blocks, double budget_bytes, int 
 void hlq_segment_header(const hlq_frame *frame, int base, uint8_t *segment);
 
 /* Writes the header and zeroes what follows up to the side words. Returns a run with everything but
-   bits, side and planes; for RAMP and EXPONENTS, its code and wide point into segment. */
+   bits, side and planes; its code and wide, where there are any, point into segment. */
 hlq_run hlq_segment_begin(const hlq_frame *frame, int base, uint8_t *segment);
 
 /* Points run->side and run->planes to where they lie, once it is known how many blocks are coded.
    Returns the end of the planes; the rest of the segment is padding, zero when sent. */
 uint8_t *hlq_segment_lay_out(const hlq_frame *frame, hlq_run *run, size_t coded, size_t planes,
                              uint8_t *segment);
+
+/* Where a BOUND segment says how many bits its blocks have: of two blocks in a byte, the first in
+   the lower half; 15 stands for HLQ_BITS_WHOLE. */
+uint8_t *hlq_segment_bits(size_t blocks, uint8_t *segment);
 
 /* Writes the checksum, when everything else is written: of the header before it, and with that as
    seed, of what follows. */

@@ -44,6 +44,7 @@ static size_t bytes_of(const hlq_frame *frame, const hlq_plan *plan, size_t ther
 {
     size_t overhead = hlq_segment_overhead(frame->form, frame->place.blocks);
     switch (frame->form) {
+    case HLQ_FORM_BOUND: return there;
     case HLQ_FORM_RAMP: return there / 4 * 4 > overhead ? there / 4 * 4 : overhead;
     case HLQ_FORM_MODULAR: return overhead + 4 * plan->coded + plan->planes * HLQ_PLANE_BYTES;
     case HLQ_FORM_SUMS: return overhead + plan->planes * HLQ_PLANE_BYTES;
@@ -84,12 +85,12 @@ static void read_segment(reader *r, const hlq_plan *plan)
     char *error = exactly(HLQ_ERROR_BYTES);
     hlq_form form = r->frame.form;
     hlq_run run;
-    hlq_status status = form == HLQ_FORM_RAMP
-                            ? hlq_segment_read(&r->frame, r->segment, r->bits, &run, error)
-                            : hlq_segment_open(&r->frame, r->segment, &run, error);
+    int is_planned = form == HLQ_FORM_RAMP || form == HLQ_FORM_BOUND;
+    hlq_status status = is_planned ? hlq_segment_read(&r->frame, r->segment, r->bits, &run, error)
+                                   : hlq_segment_open(&r->frame, r->segment, &run, error);
     if (status != HLQ_OK) {
         MUST(status == HLQ_E_WIRE && is_sentence(error, HLQ_ERROR_BYTES));
-    } else if (form == HLQ_FORM_RAMP) {
+    } else if (is_planned) {
         decode(r, &run);
     } else if (form == HLQ_FORM_MODULAR || form == HLQ_FORM_SUMS) {
         run.code = r->codes;
@@ -102,6 +103,7 @@ static void read_segment(reader *r, const hlq_plan *plan)
 
 static void fix_up(const reader *r, int how, int base)
 {
+    if (r->frame.bytes < HLQ_HEADER_BYTES) return;
     if (how & 1) hlq_segment_header(&r->frame, base, r->segment);
     if (how & 2) hlq_segment_seal(&r->frame, r->segment);
 }
@@ -111,7 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     input in = {data, data + bytes};
     reader r = {.kernels = some_kernels(input_below(&in, 4))};
     int how = input_below(&in, 4);
-    r.frame.form = (hlq_form)input_below(&in, HLQ_FORM_FAILED + 1);
+    r.frame.form = (hlq_form)input_below(&in, HLQ_FORM_BOUND + 1);
     r.frame.lattice = (hlq_lattice)input_below(&in, 3);
     r.frame.dtype = (hlq_dtype)input_below(&in, HLQ_FLOAT64 + 1);
     size_t blocks = (size_t)input_below(&in, BLOCKS_MAX), last = input_uint(&in, 1);

@@ -142,6 +142,7 @@ static void gather(hlq_walk *w)
         w->out[n->peers[l]] = own;
         w->in[n->peers[l]] = stretch(w, w->recv, l);
     }
+    w->sized = 0;
     w->next = GATHERED;
 }
 
@@ -152,8 +153,9 @@ static hlq_status along_rail(hlq_walk *w)
     hlq_child *rail = &s->rail;
     int done = !rail->entry->steps[++s->steps];
     w->sum = NULL;
-    clear_messages(w);
+    w->sized = w->max_error > 0;
     if (rail->walk.count) HLQ_TRY(hlq_child_step(w, rail, &done));
+    else clear_messages(w);
     if (done) gather(w);
     else w->next = RAIL;
     return HLQ_OK;

@@ -2,6 +2,7 @@
  * The pieces of legs.h.
  */
 #include "legs.h"
+#include <collective/choose.h>
 
 #include <transport/transport_internal.h>
 
@@ -10,16 +11,34 @@
 hlq_frame hlq_part_frame(const hlq_walk *w, const hlq_part *part)
 {
     size_t blocks = part->place.blocks;
+    hlq_form form = w->max_error > 0 ? HLQ_FORM_BOUND : HLQ_FORM_RAMP;
     size_t bytes =
-        hlq_segment_bytes(HLQ_FORM_RAMP, blocks, hlq_part_budget(w, part), hlq_least_bits(w, part));
+        hlq_segment_bytes(form, blocks, hlq_part_budget(w, part), hlq_least_bits(w, part));
     return (hlq_frame){
-        .form = HLQ_FORM_RAMP,
+        .form = form,
         .lattice = w->comm->options.lattice,
         .dtype = w->dtype,
         .place = part->place,
         .call = w->call,
         .bytes = blocks ? bytes : 0,
     };
+}
+
+/*
+ * Bound mode: errors add up, so each code of a result gets a share of what is allowed. A sum that
+ * is coded again has half of it, and its terms the other half: then both legs are equally long.
+ * What float32's rounding adds is less than is held back here.
+ */
+static double share_of_error(const hlq_walk *w, int is_sum)
+{
+    const double held_back = 1.0 / 64;
+    double allowed = w->max_error * (1 - held_back);
+    if (!hlq_is_sum(w->operation)) return allowed;
+    int is_coded_twice = w->operation == HLQ_ALL_REDUCE && w->algorithm != HLQ_ALG_ONESHOT;
+    int own_is_coded = w->operation == HLQ_ALL_REDUCE && !is_coded_twice;
+    allowed /= (double)hlq_output_factor(w);
+    if (is_coded_twice) allowed /= 2;
+    return is_sum ? allowed : allowed / (w->size - !own_is_coded);
 }
 
 hlq_part hlq_part_arriving(const hlq_walk *w, int p)
@@ -72,6 +91,7 @@ static hlq_legs lay_out(const hlq_walk *w, hlq_arena *arena, size_t acc_blocks)
     hlq_legs legs = {
         .out = hlq_arena_take(arena, (size_t)n * sizeof *legs.out),
         .in = hlq_arena_take(arena, (size_t)n * sizeof *legs.in),
+        .bytes = hlq_arena_take(arena, (size_t)n * sizeof *legs.bytes),
         .run = hlq_arena_take(arena, (size_t)n * sizeof *legs.run),
         .bits = hlq_arena_take(arena, (size_t)n * sizeof *legs.bits),
         .exponent = hlq_arena_take(arena, blocks * sizeof *legs.exponent),
@@ -108,24 +128,29 @@ uint64_t hlq_bytes_of_own(const hlq_walk *w)
     return (uint64_t)(w->size - 1) * part_bytes(w, hlq_part_to(w, w->rank));
 }
 
-static void encode_part(hlq_walk *w, hlq_legs *legs, const hlq_part *part, int p)
+void hlq_encode_part(const hlq_walk *w, hlq_legs *legs, const hlq_part *part,
+                     const hlq_source *source, int p, int is_sum, hlq_code_stats *stats)
 {
     hlq_frame frame = hlq_part_frame(w, part);
-    hlq_source source = hlq_source_of(w, part);
     hlq_scratch scratch = {legs->exponent, legs->bits[p]};
+    legs->bytes[p] = 0;
     if (!frame.bytes) return;
+    frame.allowed = share_of_error(w, is_sum);
     double begin = hlq_now();
-    hlq_segment_encode(w->comm->kernels, &frame, &source, scratch, legs->out[p], &w->sent);
+    legs->bytes[p] =
+        hlq_segment_encode(w->comm->kernels, &frame, source, scratch, legs->out[p], stats);
     w->stats->seconds_encode += hlq_now() - begin;
 }
 
 void hlq_send_parts(hlq_walk *w, hlq_legs *legs)
 {
+    w->sized = w->max_error > 0;
     for (int p = 0; p < w->size; p++) {
         if (p == w->rank) continue;
         hlq_part to = hlq_part_to(w, p);
-        encode_part(w, legs, &to, p);
-        w->out[p] = (hlq_message){legs->out[p], part_bytes(w, to)};
+        hlq_source source = hlq_source_of(w, &to);
+        hlq_encode_part(w, legs, &to, &source, p, 0, &w->sent);
+        w->out[p] = (hlq_message){legs->out[p], legs->bytes[p]};
         w->in[p] = (hlq_message){legs->in[p], part_bytes(w, hlq_part_arriving(w, p))};
     }
 }
@@ -133,13 +158,15 @@ void hlq_send_parts(hlq_walk *w, hlq_legs *legs)
 void hlq_send_own(hlq_walk *w, hlq_legs *legs)
 {
     hlq_part own = hlq_part_to(w, w->rank);
-    encode_part(w, legs, &own, w->rank);
+    hlq_source source = hlq_source_of(w, &own);
+    hlq_encode_part(w, legs, &own, &source, w->rank, 0, &w->sent);
     hlq_share_own(w, legs);
 }
 
-void hlq_share_own(const hlq_walk *w, hlq_legs *legs)
+void hlq_share_own(hlq_walk *w, hlq_legs *legs)
 {
-    hlq_send_to_all(w, legs->out[w->rank], part_bytes(w, hlq_part_from(w, w->rank)));
+    w->sized = w->max_error > 0;
+    hlq_send_to_all(w, legs->out[w->rank], legs->bytes[w->rank]);
     for (int p = 0; p < w->size; p++) {
         w->in[p] = (hlq_message){legs->in[p], part_bytes(w, hlq_part_from(w, p))};
     }
@@ -150,7 +177,9 @@ static hlq_status open_part(const hlq_walk *w, hlq_legs *legs, const hlq_part *p
 {
     char what[HLQ_ERROR_BYTES];
     hlq_frame frame = hlq_part_frame(w, part);
-    uint8_t *segment = p == w->rank ? legs->out[p] : legs->in[p];
+    int is_own = p == w->rank;
+    uint8_t *segment = is_own ? legs->out[p] : legs->in[p];
+    frame.bytes = is_own ? legs->bytes[p] : w->in[p].bytes;
     hlq_status status = hlq_segment_read(&frame, segment, legs->bits[p], &legs->run[p], what);
     if (status == HLQ_OK) return HLQ_OK;
     return hlq_fail(w, status, "from rank %d: %.200s", hlq_rank_of(w, p), what);

@@ -11,9 +11,10 @@
 /* Blocks added at a time: their accumulator stays in the cache while ranks take turns. */
 enum { HLQ_SUM_BLOCKS = 64 };
 
-/* The arena of a request whose parts travel as RAMP segments. */
+/* The arena of a request whose parts travel as RAMP or BOUND segments. */
 typedef struct hlq_legs {
     uint8_t **out, **in; /* one segment per rank: coded for it; received from it */
+    size_t *bytes;       /* one per rank: of its segment in out, once coded */
     hlq_run *run;        /* one per rank: what arrived, opened */
     uint8_t **bits;      /* one array per rank, bytes per block of a part */
     int16_t *exponent;   /* of the blocks of a part */
@@ -24,7 +25,7 @@ typedef struct hlq_legs {
 hlq_legs hlq_legs_of(const hlq_walk *w, size_t acc_blocks);
 size_t hlq_legs_bytes(const hlq_walk *w, size_t acc_blocks);
 
-/* How a part travels; bytes 0 if it is empty. */
+/* How a part travels; bytes 0 if it is empty. In bound mode bytes is the most it can be. */
 hlq_frame hlq_part_frame(const hlq_walk *w, const hlq_part *part);
 /* The part that a message from rank p holds, in the first exchange. */
 hlq_part hlq_part_arriving(const hlq_walk *w, int p);
@@ -33,11 +34,15 @@ hlq_part hlq_part_arriving(const hlq_walk *w, int p);
 uint64_t hlq_bytes_of_parts(const hlq_walk *w);
 uint64_t hlq_bytes_of_own(const hlq_walk *w);
 
+/* Codes a part of a source for rank p. is_sum: it is the sum, not one of its terms. */
+void hlq_encode_part(const hlq_walk *w, hlq_legs *legs, const hlq_part *part,
+                     const hlq_source *source, int p, int is_sum, hlq_code_stats *stats);
+
 /* Sends to every other rank: its part, coded for it. Or to all the own part, coded once. Or to all
    what already lies at out[rank] as the code of the own part of recv. */
 void hlq_send_parts(hlq_walk *w, hlq_legs *legs);
 void hlq_send_own(hlq_walk *w, hlq_legs *legs);
-void hlq_share_own(const hlq_walk *w, hlq_legs *legs);
+void hlq_share_own(hlq_walk *w, hlq_legs *legs);
 
 /*
  * Opens every rank's code of the same part, the own rank's too unless `own` is its source instead,

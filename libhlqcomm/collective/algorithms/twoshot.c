@@ -51,16 +51,13 @@ static void encode_sum(hlq_walk *w, hlq_legs *legs, const hlq_part *part, int un
 {
     hlq_stats *stats = w->stats;
     hlq_code_stats coded = {0};
-    hlq_frame frame = hlq_part_frame(w, part);
     hlq_source sum = {.data = legs->acc,
                       .dtype = HLQ_FLOAT32,
                       .elems = w->count,
                       .residual = w->residual,
                       .rotated = 1,
                       .unit = unit};
-    hlq_scratch scratch = {legs->exponent, legs->bits[w->rank]};
-    uint8_t *segment = legs->out[w->rank];
-    hlq_segment_encode(w->comm->kernels, &frame, &sum, scratch, segment, &coded);
+    hlq_encode_part(w, legs, part, &sum, w->rank, 1, &coded);
     stats->overloads = coded.overloads;
     stats->largest_scale = coded.largest_scale;
 }
@@ -70,17 +67,15 @@ static hlq_status reduce_own_part(hlq_walk *w)
 {
     hlq_legs legs = hlq_legs_of(w, own_blocks(w));
     hlq_part part = hlq_part_to(w, w->rank);
+    int unit = 0;
     if (part.place.blocks) {
-        int unit = 0;
         hlq_source own = hlq_source_of(w, &part);
         double begin = hlq_now();
         HLQ_TRY(hlq_open_terms(w, &legs, &part, &own, &unit));
         sum_own_part(w, &legs, &part, unit);
-        double middle = hlq_now();
-        encode_sum(w, &legs, &part, unit);
-        w->stats->seconds_reduce += middle - begin;
-        w->stats->seconds_encode += hlq_now() - middle;
+        w->stats->seconds_reduce += hlq_now() - begin;
     }
+    encode_sum(w, &legs, &part, unit);
     hlq_share_own(w, &legs);
     return HLQ_OK;
 }

@@ -204,6 +204,7 @@ typedef struct hlq_options {
     size_t min_bytes; /* HLQ_ALG_AUTO: tensors smaller than this go native; default 64 KiB */
     double timeout_s; /* longest wait for another rank, seconds; default 300 */
     double target_nmse; /* 0, or the error to aim at in place of bits; see hlq_call */
+    double max_error;   /* 0, or the largest error in place of bits; see hlq_call */
     int group; /* ranks of the same group are a node to HIERARCHICAL; may differ between ranks;
                   0: the machine is, where the transport can tell */
     hlq_probing probe; /* whether AUTO measures what pays; default: as HLQ_PROBE=on|off says, else
@@ -221,6 +222,7 @@ typedef struct hlq_options {
      0,                                                                                            \
      65536,                                                                                        \
      300.0,                                                                                        \
+     0.0,                                                                                          \
      0.0,                                                                                          \
      0,                                                                                            \
      HLQ_PROBE_DEFAULT,                                                                            \
@@ -253,13 +255,18 @@ typedef struct hlq_call {
                            NATIVE if 12 are not enough. hlq_stats.bits has them. An estimate, good
                            to about a quarter either way; a sum that nearly cancels out costs more
                            bits. Not with modq. */
+    double max_error;   /* 0, or bound mode: no number of the result is off by more (in the result's
+                           unit, after averaging) than this and float32's rounding, a millionth of
+                           the largest number in its block of 256 of any rank. Every block gets the
+                           bits that this takes, none or up to 32; messages are as long as they turn
+                           out, at most as plain ones. Not with modq. */
     const hlq_range *exempt; /* all-reduce: elements that are summed without loss, in the same call;
                                 ascending, apart. They cost their plain size on top of the bits of
                                 the rest. Equal on all ranks. */
     size_t exempt_ranges;
 } hlq_call;
 
-#define HLQ_CALL_INIT {sizeof(hlq_call), HLQ_ALG_AUTO, 0.0, NULL, 0.0, NULL, 0}
+#define HLQ_CALL_INIT {sizeof(hlq_call), HLQ_ALG_AUTO, 0.0, NULL, 0.0, 0.0, NULL, 0}
 
 /* A communicator: this rank's end of a group of ranks. Opaque. */
 typedef struct hlq_comm hlq_comm;
