@@ -9,11 +9,12 @@
 #include "perf_run.h"
 #include "tool.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Algorithms × budgets, then the baselines. */
-enum { ENTRIES_MAX = 2 * PERF_ALGORITHMS_MAX * PERF_BITS_MAX + 8, SIZES_MAX = 64 };
+enum { ENTRIES_MAX = 3 * PERF_ALGORITHMS_MAX * PERF_BITS_MAX + 8, SIZES_MAX = 64 };
 
 typedef struct perf_table {
     perf_bench bench;
@@ -32,25 +33,34 @@ static void say(const perf_world *world, const char *sentence)
     if (world->rank == 0) fprintf(stderr, "hlq_perf: %s\n", sentence);
 }
 
-static void add_entry(perf_table *table, hlq_algorithm algorithm, double bits, double target,
-                      hlq_dtype dtype)
+static void add_entry(perf_table *table, perf_entry entry)
 {
-    table->entry[table->entries++] =
-        (perf_entry){.algorithm = algorithm, .bits = bits, .target = target, .dtype = dtype};
+    table->entry[table->entries++] = entry;
 }
 
 static void list_entries(perf_table *table, const perf_options *o)
 {
     for (int a = 0; a < o->algorithms; a++) {
         hlq_algorithm algorithm = o->algorithm[a];
+        perf_entry entry = {.algorithm = algorithm, .dtype = o->dtype};
         if (algorithm == HLQ_ALG_NATIVE) {
-            add_entry(table, algorithm, 0.0, 0.0, o->dtype);
+            add_entry(table, entry);
             continue;
         }
-        for (int b = 0; b < o->bits_given; b++)
-            add_entry(table, algorithm, o->bits[b], 0.0, o->dtype);
-        for (int t = 0; t < o->targets; t++)
-            add_entry(table, algorithm, 0.0, o->target[t], o->dtype);
+        for (int b = 0; b < o->bits_given; b++) {
+            entry.bits = o->bits[b];
+            add_entry(table, entry);
+        }
+        entry.bits = 0.0;
+        for (int t = 0; t < o->targets; t++) {
+            entry.target = o->target[t];
+            add_entry(table, entry);
+        }
+        entry.target = 0.0;
+        for (int m = 0; m < o->bounds; m++) {
+            entry.max_error = o->max_error[m];
+            add_entry(table, entry);
+        }
     }
     if (!o->baselines) return;
     table->entry[table->entries++] =
@@ -122,6 +132,16 @@ static size_t free_memory_bytes(void)
     return kibibytes << 10;
 }
 
+static void describe_refusal(const perf_entry *entry, const char *sentence, char *error)
+{
+    const char *option = entry->max_error > 0.0 ? "--max-error"
+                         : entry->target > 0.0  ? "--target"
+                                                : "--bits";
+    double value = fmax(entry->bits, fmax(entry->target, entry->max_error));
+    snprintf(error, TOOL_ERROR_BYTES, "--alg %s %s %g: %s", hlq_algorithm_name(entry->algorithm),
+             option, value, sentence);
+}
+
 /* Asks the library about every entry at the largest size, before anything runs. */
 static void check_entries(perf_table *table, char *error)
 {
@@ -135,13 +155,10 @@ static void check_entries(perf_table *table, char *error)
         call.algorithm = entry->algorithm;
         call.bits = entry->bits;
         call.target_nmse = entry->target;
+        call.max_error = entry->max_error;
         if (entry->codec == NULL && hlq_comm_plan(bench->comm, bench->shape.count, entry->dtype,
                                                   HLQ_SUM, &call, &plan) != HLQ_OK) {
-            snprintf(error, TOOL_ERROR_BYTES, "--alg %s %s %g: %s",
-                     hlq_algorithm_name(entry->algorithm),
-                     entry->target > 0.0 ? "--target" : "--bits",
-                     entry->target > 0.0 ? entry->target : entry->bits,
-                     hlq_comm_last_error(bench->comm));
+            describe_refusal(entry, hlq_comm_last_error(bench->comm), error);
             return;
         }
         size_t bytes = perf_bench_bytes(bench, entry, &plan);

@@ -14,6 +14,7 @@ static const char help_text[] =
     "  --bits LIST             budgets on the wire, bits per number (default 4); 3.5 is fine\n"
     "  --target LIST           errors (vNMSE) to aim at; the library finds the bits. Alone, or\n"
     "                          beside --bits\n"
+    "  --max-error LIST        the same: bounds that no number's error exceeds\n"
     "  --lattice E8|D4|Z       lattice of the codes (default E8)\n"
     "  --dtype NAME            float32 (default), float64, bfloat16, float16\n"
     "  --inplace               the result replaces the input\n"

@@ -14,6 +14,7 @@ enum {
     OPTION_ALG,
     OPTION_BITS,
     OPTION_TARGET,
+    OPTION_MAX_ERROR,
     OPTION_LATTICE,
     OPTION_INPUT,
     OPTION_RANKS,
@@ -38,6 +39,7 @@ static const struct option long_options[] = {
     {"alg", required_argument, NULL, OPTION_ALG},
     {"bits", required_argument, NULL, OPTION_BITS},
     {"target", required_argument, NULL, OPTION_TARGET},
+    {"max-error", required_argument, NULL, OPTION_MAX_ERROR},
     {"lattice", required_argument, NULL, OPTION_LATTICE},
     {"input", required_argument, NULL, OPTION_INPUT},
     {"ranks", required_argument, NULL, OPTION_RANKS},
@@ -196,6 +198,7 @@ static int read_argument(int option, const char *text, perf_options *o, char *er
     case OPTION_ALG: return read_algorithms(text, o, error);
     case OPTION_BITS: return read_reals("bits", text, o->bits, &o->bits_given, error);
     case OPTION_TARGET: return read_reals("target", text, o->target, &o->targets, error);
+    case OPTION_MAX_ERROR: return read_reals("max-error", text, o->max_error, &o->bounds, error);
     case OPTION_LATTICE: return read_lattice(text, o, error);
     case OPTION_RANKS: return read_integer("--ranks", text, 1, &o->ranks, error);
     case OPTION_SEED: return read_seed(text, o, error);
@@ -258,6 +261,8 @@ int perf_options_read(int argc, char **argv, perf_options *options, char *error)
         snprintf(error, TOOL_ERROR_BYTES, "%s is not an option; see --help", argv[optind]);
         return PERF_EXIT_USAGE;
     }
-    if (!options->bits_given && !options->targets) options->bits[options->bits_given++] = 4.0;
+    if (!options->bits_given && !options->targets && !options->bounds) {
+        options->bits[options->bits_given++] = 4.0;
+    }
     return settle_sizes(options, error);
 }

@@ -32,6 +32,8 @@ typedef struct perf_options {
     double bits[PERF_BITS_MAX];
     int targets;
     double target[PERF_BITS_MAX];
+    int bounds;
+    double max_error[PERF_BITS_MAX];
     const char *input; /* a distribution or a file */
     uint64_t seed;
     int ranks; /* threads; 0: not given */

@@ -13,8 +13,9 @@
 typedef struct perf_entry {
     const char *name; /* of a baseline; NULL: the algorithm's */
     hlq_algorithm algorithm;
-    double bits;   /* 0: not a matter of choice, or of the target */
-    double target; /* 0, or an error in place of bits */
+    double bits;      /* 0: not a matter of choice, or of the target or bound */
+    double target;    /* 0, or an error in place of bits */
+    double max_error; /* the same */
     hlq_dtype dtype;
     const struct rival_codec *codec; /* NULL: the library */
 } perf_entry;

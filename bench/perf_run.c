@@ -92,6 +92,7 @@ static hlq_status call_collective(const perf_job *job, const void *send, void *r
     call.algorithm = job->entry->algorithm;
     call.bits = job->entry->bits;
     call.target_nmse = job->entry->target;
+    call.max_error = job->entry->max_error;
     switch (bench->shape.op) {
     case HLQ_REDUCE_SCATTER:
         return hlq_reduce_scatter(comm, send, recv, count, dtype, HLQ_SUM, &call, NULL);

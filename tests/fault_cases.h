@@ -77,6 +77,12 @@ static inline hlq_algorithm algorithm_of(const trial *t, int job)
 /* Which of the jobs the fault is in. */
 static inline int job_at_fault(const trial *t) { return t->jobs == 1 ? 0 : 1; }
 
+static inline void set_cost(const trial *t, hlq_call *call)
+{
+    if (t->fault->flags & BOUND) call->max_error = 0.1;
+    else call->bits = 6;
+}
+
 static inline hlq_status start_job(trial *t, int job)
 {
     conduct how = t->is_guilty && job == job_at_fault(t) ? t->fault->conduct : CALLS;
@@ -85,7 +91,8 @@ static inline hlq_status start_job(trial *t, int job)
     hlq_dtype dtype = how == OTHER_DTYPE ? HLQ_BFLOAT16 : HLQ_FLOAT32;
     hlq_op op = how == OTHER_OP ? HLQ_AVG : HLQ_SUM;
     call.algorithm = how == OTHER_ALGORITHM ? NATIVE : algorithm_of(t, job);
-    call.bits = how == OTHER_BITS ? 5 : 6;
+    set_cost(t, &call);
+    if (how == OTHER_BITS) call.bits = 5;
     if (how == HAS_NO_MEMORY) no_memory = 1;
     if (how == OTHER_OPERATION) {
         count /= SABOTEUR_RANKS;
@@ -103,7 +110,7 @@ static inline void get_right_results(trial *t, hlq_comm *comm)
         hlq_call call = HLQ_CALL_INIT;
         hlq_stats stats = {.struct_bytes = sizeof stats};
         call.algorithm = algorithm_of(t, job);
-        call.bits = 6;
+        set_cost(t, &call);
         hlq_status status = hlq_all_reduce(comm, t->send, t->right[job], t->count, HLQ_FLOAT32,
                                            HLQ_SUM, &call, NULL);
         CHECK_EQ(status, HLQ_OK);

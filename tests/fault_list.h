@@ -34,7 +34,7 @@ typedef enum outcome {
                      others are told at their next call: nothing that comes last can be answered */
 } outcome;
 
-enum { LARGE = 1, SILENT = 2, AT_CREATION = 4, THREE_JOBS = 8, FIRST_CALL = 16 };
+enum { LARGE = 1, SILENT = 2, AT_CREATION = 4, THREE_JOBS = 8, FIRST_CALL = 16, BOUND = 32 };
 
 typedef struct fault {
     const char *name;
@@ -47,7 +47,8 @@ typedef struct fault {
     hlq_status status; /* what ranks get that did nothing wrong */
     const char *says;  /* a part of their sentence; another is "rank 1" */
     int flags;         /* LARGE: messages that MPI does not send at once. SILENT: only a timeout
-                          tells. FIRST_CALL: there was no other on the communicator */
+                          tells. FIRST_CALL: there was no other on the communicator. BOUND: in bound
+                          mode, whose exchanges 1 and 3 are of sizes */
 } fault;
 
 #define START "at the start of hlq_all_reduce"
@@ -82,6 +83,7 @@ static const fault faults[] = {
     {"halt-in-modq", STOPS(HALT_BEFORE, MODQ, 1, STEP(1, modq), 0)},
     {"halt-in-modq-codes", STOPS(HALT_BEFORE, MODQ, 3, STEP(3, modq), LARGE)},
     {"halt-in-modq-extension", STOPS(HALT_BEFORE, MODQ, 5, "of hlq_all_reduce, modq", LARGE)},
+    {"halt-in-sizes", STOPS(HALT_BEFORE, TWOSHOT, 3, "sizes in step 2", BOUND)},
     {"halt-among-three", STOPS(HALT_BEFORE, MODQ, 2, SOME_STEP, THREE_JOBS)},
 
     /* A rank that does not take part. */
@@ -105,10 +107,14 @@ static const fault faults[] = {
     {"flip-in-modq-failures", DOES(FLIP, MODQ, 4, 40, HLQ_E_WIRE, STEP(5, modq), LARGE)},
     {"flip-in-modq-extension", DOES(FLIP, MODQ, 5, 9, HLQ_E_WIRE, "is damaged", LARGE)},
     {"flip-in-modq-answer", DOES(FLIP, MODQ, 6, 8, HLQ_E_WIRE, "is damaged", LARGE)},
+    {"flip-in-size", DOES(FLIP, TWOSHOT, 1, 1, HLQ_E_WIRE, "sizes in step 1", BOUND)},
+    {"flip-in-bits", DOES(FLIP, TWOSHOT, 2, 81, HLQ_E_WIRE, STEP(2, twoshot), BOUND)},
     {"flip-among-three", DOES(FLIP, MODQ, 3, 60, HLQ_E_WIRE, SOME_STEP, THREE_JOBS)},
 
     /* Other damage. */
     {"skipped-message", DOES(WITHHOLD, TWOSHOT, 1, 0, HLQ_E_WIRE, SOME_STEP, 0)},
+    {"skipped-size", DOES(WITHHOLD, ONESHOT, 1, 0, HLQ_E_WIRE, SOME_STEP, BOUND)},
+    {"other-size", DOES(CUT, TWOSHOT, 4, 0, HLQ_E_WIRE, SOME_STEP, BOUND)},
     {"skipped-terms", DOES(WITHHOLD, TWOSHOT, 0, 0, HLQ_E_WIRE, START, 0)},
     {"lost-verdict", CALLS, WITHHOLD, TWOSHOT, 3, 0, VICTIM_ALONE, HLQ_E_TIMEOUT, END, SILENT},
     {"short-message", DOES(CUT, TWOSHOT, 1, 0, HLQ_E_WIRE, STEP(1, twoshot), 0)},

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import wire_decoder as wire
 import wire_encoder as encoder
-from wire_decoder import LATTICES, RAMP, U64, Expected, Floats, Refused, f32
+from wire_decoder import BOUND, HEADER_BYTES, LATTICES, RAMP, U64, Expected, Floats, Refused, f32
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -25,7 +25,8 @@ ELEMS, BLOCKS, SEED, CALL = 1357, 6, 42, 0x01020304
 MODULAR_BITS, SPREAD = 5, 12
 
 HASHES = dict(line.split() for line in (GOLDEN / "hashes").read_text().splitlines())
-SEGMENTS = [f"{lattice}.{bits}bits.segment" for lattice in LATTICES for bits in ("3", "4.5")]
+PLANNED = [f"{lattice}.{bits}bits.segment" for lattice in LATTICES for bits in ("3", "4.5")]
+BOUND_ONES, ALLOWED = [f"{lattice}.bound.segment" for lattice in LATTICES], 0.03125
 
 
 def fnv1a(data: bytes) -> str:
@@ -44,7 +45,8 @@ def message_of(name: str) -> bytes:
 
 
 def expected(name: str) -> Expected:
-    return Expected(form=RAMP, lattice=lattice_of(name), call=CALL, blocks=BLOCKS)
+    form = BOUND if name in BOUND_ONES else RAMP
+    return Expected(form=form, lattice=lattice_of(name), call=CALL, blocks=BLOCKS)
 
 
 def exact_numbers(stream: int, elems: int) -> Floats:
@@ -83,7 +85,7 @@ def test_checksum_is_xxh64() -> None:
 # Golden bytes -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SEGMENTS)
+@pytest.mark.parametrize("name", PLANNED + BOUND_ONES)
 def test_decoded_tensors_are_those_of_the_library(name: str) -> None:
     x = wire.decode_ramp(message_of(name), expected(name), SEED, ELEMS)
     assert fnv1a(x.tobytes()) == HASHES[f"{name}.float32"]
@@ -91,12 +93,33 @@ def test_decoded_tensors_are_those_of_the_library(name: str) -> None:
     assert fnv1a(wire.bfloat16(half).tobytes()) == HASHES[f"{name}.bfloat16"]
 
 
-@pytest.mark.parametrize("name", SEGMENTS)
+@pytest.mark.parametrize("name", PLANNED)
 def test_encoded_messages_are_those_of_the_library(name: str) -> None:
     message = message_of(name)
     assert (
         encoder.encode_ramp(golden_tensor(), lattice_of(name), SEED, CALL, len(message)) == message
     )
+
+
+@pytest.mark.parametrize("name", BOUND_ONES)
+def test_messages_within_an_error_are_those_of_the_library(name: str) -> None:
+    made = encoder.encode_bound(golden_tensor(), lattice_of(name), SEED, CALL, ALLOWED)
+    assert made == message_of(name)
+    assert [b.bits for b in wire.read_ramp(made, expected(name))][-1] == wire.WHOLE
+
+
+def test_bits_that_cannot_be_are_refused() -> None:
+    name = BOUND_ONES[0]
+    for half in (1, 13, 14):
+        message = bytearray(message_of(name))
+        message[HEADER_BYTES + 7] = half  # of the first block; the second is zero
+        message[32:40] = wire.checksum(bytes(message)).to_bytes(8, "little")
+        with pytest.raises(Refused, match="bits for a block"):
+            wire.read_ramp(bytes(message), expected(name))
+    longer = message_of(name) + bytes(4)
+    longer = longer[:32] + wire.checksum(longer).to_bytes(8, "little") + longer[40:]
+    with pytest.raises(Refused, match="where blocks take"):
+        wire.read_ramp(longer, expected(name))
 
 
 def test_plan_spends_its_budget_to_the_byte() -> None:
@@ -160,7 +183,9 @@ def test_modular_sums_are_those_of_the_library(name: str) -> None:
         point = wire.reduce(lattice, MODULAR_BITS, wire.point_from_codes(lattice, z))
         assert (point == points[0, b] + points[1, b]).all()  # all these sums fit
         flip = wire.flips(SEED, b)
-        out[b] = wire.decode_block(point, scale, codes[b] - 254 + 8 * base, 1, flip)
+        out[b] = wire.decode_block(
+            wire.coordinates(point, scale), codes[b] - 254 + 8 * base, 1, flip
+        )
     tensor = out.reshape(-1)[:ELEMS]
     assert fnv1a(tensor.tobytes()) == HASHES[f"{name}.5bits.modular-sum.float32"]
 
@@ -230,8 +255,8 @@ def refused(message: bytes, what: Expected) -> bool:
     return False
 
 
-def test_damage_is_refused() -> None:
-    name = SEGMENTS[0]
+@pytest.mark.parametrize("name", [PLANNED[0], BOUND_ONES[0]])
+def test_damage_is_refused(name: str) -> None:
     message = message_of(name)
     for at in range(0, len(message), 3):
         for change in (1, 0x80):
@@ -243,8 +268,8 @@ def test_damage_is_refused() -> None:
     assert refused(message + bytes(4), expected(name))
 
 
-def test_messages_of_another_call_are_refused() -> None:
-    name = SEGMENTS[0]
+@pytest.mark.parametrize("name", [PLANNED[0], BOUND_ONES[0]])
+def test_messages_of_another_call_are_refused(name: str) -> None:
     for field, value in {"call": 7, "first": 1, "blocks": 5, "lattice": 1, "form": 2}.items():
         what = expected(name)
         setattr(what, field, value)

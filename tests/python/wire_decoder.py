@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-RAMP, MODULAR, EXPONENTS, SUMS, FAILED = range(5)
+RAMP, MODULAR, EXPONENTS, SUMS, FAILED, BOUND = range(6)
 E8, D4, Z = range(3)
 LATTICES = {"E8": E8, "D4": D4, "Z": Z}
 HEADER_BYTES = 40
@@ -254,14 +254,11 @@ def rotate_back(y: Floats, flip: NDArray[np.bool_]) -> Floats:
 # Blocks: section 7 --------------------------------------------------------------------------------
 
 
-def decode_block(
-    point: Ints,
-    scale: Floats | np.float32,
-    eighths: int,
-    factor: float,
-    flip: NDArray[np.bool_],
-) -> Floats:
-    y = point.astype(np.float32) * (scale * f32(0.5))
+def coordinates(point: Ints, scale: Floats | np.float32) -> Floats:
+    return point.astype(np.float32) * (scale * f32(0.5))
+
+
+def decode_block(y: Floats, eighths: int, factor: float, flip: NDArray[np.bool_]) -> Floats:
     return scale_by(rotate_back(y, flip), eighths, f32(factor) / f32(16))
 
 
@@ -294,8 +291,26 @@ class Expected:
     base_limit: int = 160
 
 
-def ramp_overhead(blocks: int) -> int:
-    return HEADER_BYTES + (blocks + (blocks + 7) // 8 + 3) // 4 * 4
+WHOLE = 32
+
+
+def overhead(form: int, blocks: int) -> int:
+    """Bytes before the side words of RAMP and BOUND."""
+    bits = (blocks + 1) // 2 if form == BOUND else 0
+    return HEADER_BYTES + (blocks + (blocks + 7) // 8 + bits + 3) // 4 * 4
+
+
+def bits_of_bound(message: bytes, codes: bytes) -> list[int]:
+    at = HEADER_BYTES + len(codes) + (len(codes) + 7) // 8
+    bits = [message[at + (i >> 1)] >> i % 2 * 4 & 15 for i in range(len(codes))]
+    for c, k in zip(codes, bits, strict=True):
+        if k in (1, 13, 14) or (k and c in (ZERO, NONFINITE)):
+            raise Refused(f"{k} bits for a block of code {c}")
+    bits = [WHOLE if k == 15 else k for k in bits]
+    length = overhead(BOUND, len(codes)) + sum(8 + 32 * k for k in bits if k)
+    if length != len(message):
+        raise Refused(f"{len(message)} bytes where blocks take {length}")
+    return bits
 
 
 def checksum(message: bytes) -> int:
@@ -306,7 +321,7 @@ def open_segment(message: bytes, expected: Expected) -> int:
     """Its base, or Refused."""
     if len(message) < HEADER_BYTES:
         raise Refused("shorter than a header")
-    if expected.form == RAMP and len(message) < ramp_overhead(expected.blocks):
+    if expected.form in (RAMP, BOUND) and len(message) < overhead(expected.form, expected.blocks):
         raise Refused("shorter than its codes")
     fields = {
         "magic": (message[:4], b"HLQC"),
@@ -332,7 +347,7 @@ def open_segment(message: bytes, expected: Expected) -> int:
 
 @dataclass
 class Block:
-    """A block of a RAMP message, as far as it is read."""
+    """A block of a RAMP or BOUND message, as far as it is read."""
 
     position: int
     code: int
@@ -347,8 +362,11 @@ def read_ramp(message: bytes, expected: Expected) -> list[Block]:
     base = open_segment(message, expected)
     codes = message[HEADER_BYTES : HEADER_BYTES + expected.blocks]
     wide = message[HEADER_BYTES + expected.blocks :]
-    at = ramp_overhead(expected.blocks)
-    bits = plan(codes, 8, len(message) - at)
+    at = overhead(expected.form, expected.blocks)
+    if expected.form == BOUND:
+        bits = bits_of_bound(message, codes)
+    else:
+        bits = plan(codes, 8, len(message) - at)
     side = at
     at += 8 * sum(k > 0 for k in bits)
     blocks = []
@@ -369,6 +387,15 @@ def read_ramp(message: bytes, expected: Expected) -> list[Block]:
     return blocks
 
 
+def coordinates_of(block: Block, lattice: int) -> Floats:
+    if block.bits == WHOLE:
+        return np.frombuffer(block.planes, "<f4").reshape(8, 32) * f32(1 / 512)
+    z = codes_from_planes(block.planes, block.bits)
+    point = reduce(lattice, block.bits, point_from_codes(lattice, z))
+    scale = lane_scales(ramp_scales(lattice, block.bits), block.side, block.wide)
+    return coordinates(point, scale)
+
+
 def decode_ramp(
     message: bytes, expected: Expected, seed: int, elems: int, factor: float = 1
 ) -> Floats:
@@ -379,9 +406,6 @@ def decode_ramp(
             x[:] = np.nan
         if not block.bits:
             continue
-        z = codes_from_planes(block.planes, block.bits)
-        point = reduce(expected.lattice, block.bits, point_from_codes(expected.lattice, z))
-        steps = ramp_scales(expected.lattice, block.bits)
-        scale = lane_scales(steps, block.side, block.wide)
-        x[:] = decode_block(point, scale, block.eighths, factor, flips(seed, block.position))
+        y = coordinates_of(block, expected.lattice)
+        x[:] = decode_block(y, block.eighths, factor, flips(seed, block.position))
     return out.reshape(-1)[:elems]

@@ -129,24 +129,77 @@ def on_ramp(lattice: int, bits: int, y: Floats) -> tuple[Ints, Ints, bool]:
 # Messages -----------------------------------------------------------------------------------------
 
 
+def sealed(form: int, lattice: int, call: int, base: int, blocks: int, rest: bytes) -> bytes:
+    header = b"HLQC" + bytes([2, form, lattice, 0])
+    header += base.to_bytes(2, "little", signed=True) + bytes(2) + call.to_bytes(4, "little")
+    header += bytes(8) + blocks.to_bytes(8, "little") + bytes(8)
+    checksum = wire.checksum(header + rest).to_bytes(8, "little")
+    return header[: HEADER_BYTES - 8] + checksum + rest
+
+
+def side_words(t: Ints) -> bytes:
+    return np.array([((t >> j & 1) << wire.LANES).sum() for j in (0, 1)], "<u4").tobytes()
+
+
 def encode_ramp(tensor: Floats, lattice: int, seed: int, call: int, length: int) -> bytes:
     x = blocks_of(tensor)
     exponents = [exponent(block) for block in x]
     base, codes = base_and_codes(exponents)
-    overhead = wire.ramp_overhead(len(x))
-    bits = wire.plan(codes, 8, length - overhead)
+    before = wire.overhead(RAMP, len(x)) - HEADER_BYTES
+    bits = wire.plan(codes, 8, length - HEADER_BYTES - before)
     wide, side, planes = bytearray((len(x) + 7) // 8), b"", b""
     for b, k in enumerate(bits):
         if not k:
             continue
         point, t, is_wide = on_ramp(lattice, k, rotated(x[b], exponents[b], seed, b))
         wide[b >> 3] |= is_wide << b % 8
-        side += np.array([((t >> j & 1) << wire.LANES).sum() for j in (0, 1)], "<u4").tobytes()
+        side += side_words(t)
         planes += planes_from_codes(codes_from_point(lattice, k, point), k)
-    header = b"HLQC" + bytes([2, RAMP, lattice, 0])
-    header += base.to_bytes(2, "little", signed=True) + bytes(2) + call.to_bytes(4, "little")
-    header += bytes(8) + len(x).to_bytes(8, "little") + bytes(8)
-    message = (header + codes + bytes(wide)).ljust(overhead, b"\0") + side + planes
-    message = message.ljust(length, b"\0")
-    checksum = wire.checksum(message).to_bytes(8, "little")
-    return message[: HEADER_BYTES - 8] + checksum + message[HEADER_BYTES:]
+    rest = (codes + bytes(wide)).ljust(before, b"\0") + side + planes
+    return sealed(RAMP, lattice, call, base, len(x), rest.ljust(length - HEADER_BYTES, b"\0"))
+
+
+def within(
+    lattice: int, y: Floats, allowed: float, eighths: int, flip: NDArray[np.bool_]
+) -> tuple[int, bool, bytes, bytes]:
+    """Bits of a block, whether it is wide, its side words and planes."""
+
+    def largest(error: Floats) -> np.float32:
+        return np.abs(wire.rotate_back(error, flip)).max()
+
+    units = allowed * 8192 / float(wire.FRACTIONS[eighths & 7])
+    limit = f32(min(np.ldexp(units, -(eighths >> 3)), 2.0**127))
+    if largest(y) <= limit:
+        return 0, False, b"", b""
+    if limit / f32(8192) >= f32(1 / 2048):
+        for k in range(2, 13):
+            steps = np.array(wire.ramp_scales(lattice, k))
+            if k < 12 and f32(0.7) * steps[0] > limit / f32(8192):
+                continue
+            point, t, wide = on_ramp(lattice, k, y)
+            scale = steps[t + (3 if wide else 0)]
+            sent = point.astype(np.float32) * (scale * f32(256))
+            if largest(y - sent) <= limit:
+                codes = codes_from_point(lattice, k, point)
+                return k, wide, side_words(t), planes_from_codes(codes, k)
+    return wire.WHOLE, False, bytes(8), y.astype("<f4").tobytes()
+
+
+def encode_bound(tensor: Floats, lattice: int, seed: int, call: int, allowed: float) -> bytes:
+    x = blocks_of(tensor)
+    exponents = [exponent(block) for block in x]
+    base, codes = base_and_codes(exponents)
+    wide, halves = bytearray((len(x) + 7) // 8), bytearray((len(x) + 1) // 2)
+    side, planes = b"", b""
+    for b, c in enumerate(codes):
+        if c in (wire.ZERO, wire.NONFINITE):
+            continue
+        y, flip = rotated(x[b], exponents[b], seed, b), wire.flips(seed, b)
+        k, is_wide, words, content = within(lattice, y, allowed, exponents[b], flip)
+        wide[b >> 3] |= is_wide << b % 8
+        halves[b >> 1] |= min(k, 15) << b % 2 * 4
+        side += words
+        planes += content
+    before = wire.overhead(wire.BOUND, len(x)) - HEADER_BYTES
+    rest = (codes + bytes(wide + halves)).ljust(before, b"\0") + side + planes
+    return sealed(wire.BOUND, lattice, call, base, len(x), rest)

@@ -258,8 +258,9 @@ typedef struct hlq_call {
     double max_error;   /* 0, or bound mode: no number of the result is off by more (in the result's
                            unit, after averaging) than this and float32's rounding, a millionth of
                            the largest number in its block of 256 of any rank. Every block gets the
-                           bits that this takes, none or up to 32; messages are as long as they turn
-                           out, at most as plain ones. Not with modq. */
+                           bits that this takes, none or up to 32; messages are as long as
+                           that turns out. Give one of bits, target_nmse and max_error. Not with
+                           modq. */
     const hlq_range *exempt; /* all-reduce: elements that are summed without loss, in the same call;
                                 ascending, apart. They cost their plain size on top of the bits of
                                 the rest. Equal on all ranks. */

@@ -26,8 +26,9 @@ typedef struct hlq_plan_info {
     hlq_operation operation;  /* set before the call: what is asked about; 0: all-reduce */
     hlq_algorithm algorithm;  /* what AUTO resolves to */
     uint64_t wire_bytes;      /* payload bytes this rank sends to others: exact for twoshot and
-                                 oneshot, without repeats for modq, the usual ring's for native.
-                                 Comparing the arguments (hlq_stats.control_bytes) comes on top. */
+                                 oneshot, without repeats for modq, the usual ring's for native;
+                                 the most there can be with target_nmse or max_error. What
+                                 hlq_stats.control_bytes counts comes on top. */
     uint64_t workspace_bytes; /* memory the communicator keeps for a call of this size */
     double bits_per_elem;     /* 8 × wire_bytes / the numbers sent, see hlq_options.bits */
 } hlq_plan_info;
@@ -46,8 +47,9 @@ typedef struct hlq_stats {
     uint64_t count;      /* as the call had it; with counts for each rank, the elements of send */
     uint64_t bytes_sent; /* payload to other ranks, repeats included */
     uint64_t bytes_received;
-    uint64_t control_bytes; /* sent to compare arguments across ranks, before the payload */
-    double bits;            /* the budget: given, or found by target mode; 0 for native */
+    uint64_t control_bytes; /* sent to compare arguments, sizes and outcomes across ranks */
+    double bits;            /* the budget: given, or found by target mode; 0 for native, and in
+                               bound mode */
     double bits_per_elem;   /* 8 × bytes_sent / the numbers sent, see hlq_options.bits */
     double seconds;         /* whole call, then its parts */
     double seconds_encode;
