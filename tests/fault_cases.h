@@ -79,7 +79,8 @@ static inline int job_at_fault(const trial *t) { return t->jobs == 1 ? 0 : 1; }
 
 static inline void set_cost(const trial *t, hlq_call *call)
 {
-    if (t->fault->flags & BOUND) call->max_error = 0.1;
+    /* Short messages: Open MPI 5.0.11 overwrites memory where a long one meets a short receive. */
+    if (t->fault->flags & BOUND) call->max_error = 1;
     else call->bits = 6;
 }
 

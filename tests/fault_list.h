@@ -113,7 +113,7 @@ static const fault faults[] = {
 
     /* Other damage. */
     {"skipped-message", DOES(WITHHOLD, TWOSHOT, 1, 0, HLQ_E_WIRE, SOME_STEP, 0)},
-    {"skipped-size", DOES(WITHHOLD, ONESHOT, 1, 0, HLQ_E_WIRE, SOME_STEP, BOUND)},
+    {"skipped-size", DOES(WITHHOLD, TWOSHOT, 1, 0, HLQ_E_WIRE, SOME_STEP, BOUND)},
     {"other-size", DOES(CUT, TWOSHOT, 4, 0, HLQ_E_WIRE, SOME_STEP, BOUND)},
     {"skipped-terms", DOES(WITHHOLD, TWOSHOT, 0, 0, HLQ_E_WIRE, START, 0)},
     {"lost-verdict", CALLS, WITHHOLD, TWOSHOT, 3, 0, VICTIM_ALONE, HLQ_E_TIMEOUT, END, SILENT},
