@@ -164,6 +164,13 @@ static void bits_follow_the_numbers(test_rank *me, void *argument)
     CHECK_EQ(hlq_all_reduce(comm, x, y, COUNT, HLQ_FLOAT32, HLQ_SUM, &call, NULL), HLQ_OK);
     CHECK_EQ(hlq_comm_stats(comm, &stats), HLQ_OK);
     CHECK_EQ(stats.bits, 7);
+    /* modq cannot aim, whoever asks for it. */
+    call.algorithm = HLQ_ALG_MODQ;
+    CHECK_EQ(hlq_all_reduce(comm, x, y, COUNT, HLQ_FLOAT32, HLQ_SUM, &call, NULL), HLQ_OK);
+    call.bits = 0;
+    CHECK_EQ(hlq_all_reduce(comm, x, y, COUNT, HLQ_FLOAT32, HLQ_SUM, &call, NULL),
+             HLQ_E_UNSUPPORTED);
+    CHECK(strstr(hlq_comm_last_error(comm), "target mode"));
     rank_destroy(me, comm);
 }
 

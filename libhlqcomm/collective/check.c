@@ -46,6 +46,7 @@ static hlq_fault combination_fault(const hlq_walk *w, const hlq_call *call)
 {
     hlq_fault f = none;
     hlq_algorithm wanted = call ? call->algorithm : HLQ_ALG_AUTO;
+    hlq_price price = hlq_price_of(&w->comm->options, call);
     int coded = wanted != HLQ_ALG_AUTO && wanted != HLQ_ALG_NATIVE;
     const char *name = hlq_algorithm_name(wanted);
     f.status = HLQ_E_UNSUPPORTED;
@@ -67,10 +68,9 @@ static hlq_fault combination_fault(const hlq_walk *w, const hlq_call *call)
     } else if (is_wanted(w, call, HLQ_ALG_MODQ) && w->size > HLQ_MODQ_RANKS_MAX) {
         snprintf(f.sentence, sizeof f.sentence, "modq works for at most %d ranks, not %d",
                  HLQ_MODQ_RANKS_MAX, w->size);
-    } else if (call && (call->target_nmse > 0 || call->max_error > 0) &&
-               is_wanted(w, call, HLQ_ALG_MODQ)) {
+    } else if (!price.bits && is_wanted(w, call, HLQ_ALG_MODQ)) {
         snprintf(f.sentence, sizeof f.sentence, "modq has no %s mode; give it bits",
-                 call->max_error > 0 ? "bound" : "target");
+                 price.max_error > 0 ? "bound" : "target");
     } else if (call && call->residual && w->dtype == HLQ_FLOAT64) {
         snprintf(f.sentence, sizeof f.sentence, "a float32 residual cannot hold float64's");
     } else {

@@ -90,23 +90,14 @@ void hlq_reconsider(hlq_walk *w)
     w->exempt_ranges = 0;
 }
 
-/*
- * One of bits, target and bound says what a code may cost. What the call names wins over what the
- * communicator has; it has bits always, and a target or a bound where it has one.
- */
-static void choose_cost(hlq_walk *w, const hlq_call *call)
+hlq_price hlq_price_of(const hlq_options *o, const hlq_call *call)
 {
-    const hlq_options *o = &w->comm->options;
-    double bits = o->bits, target = o->target_nmse, bound = o->max_error;
-    if (call && (call->bits > 0 || call->target_nmse > 0 || call->max_error > 0)) {
-        bits = call->bits;
-        target = call->target_nmse;
-        bound = call->max_error;
+    hlq_price own = {o->bits, o->target_nmse, o->max_error};
+    if (own.target_nmse > 0 || own.max_error > 0) own.bits = 0;
+    if (!call || (!(call->bits > 0) && !(call->target_nmse > 0) && !(call->max_error > 0))) {
+        return own;
     }
-    int is_coded = w->algorithm != HLQ_ALG_NATIVE;
-    w->target_nmse = is_coded ? target : 0;
-    w->max_error = is_coded ? bound : 0;
-    w->bits = w->target_nmse > 0 || w->max_error > 0 ? 0 : bits;
+    return (hlq_price){call->bits, call->target_nmse, call->max_error};
 }
 
 void hlq_complete(hlq_walk *w, const hlq_call *call)
@@ -115,7 +106,11 @@ void hlq_complete(hlq_walk *w, const hlq_call *call)
     if (wanted == HLQ_ALG_AUTO) wanted = w->comm->options.algorithm;
     w->algorithm = resolve(w, wanted);
     w->is_auto = wanted == HLQ_ALG_AUTO && w->algorithm != HLQ_ALG_NATIVE && !w->has_counts;
-    choose_cost(w, call);
+    hlq_price price = hlq_price_of(&w->comm->options, call);
+    int is_coded = w->algorithm != HLQ_ALG_NATIVE;
+    w->target_nmse = is_coded ? price.target_nmse : 0;
+    w->max_error = is_coded ? price.max_error : 0;
+    w->bits = is_coded || price.bits > 0 ? price.bits : w->comm->options.bits;
     w->residual = call ? call->residual : NULL;
     w->exempt = call ? call->exempt : NULL;
     w->exempt_ranges = call && w->algorithm != HLQ_ALG_NATIVE ? call->exempt_ranges : 0;

@@ -6,6 +6,14 @@
 
 #include "walk.h"
 
+/* What a code may cost: one of these is not 0. */
+typedef struct hlq_price {
+    double bits, target_nmse, max_error;
+} hlq_price;
+
+/* What the call names wins over what the communicator has. */
+hlq_price hlq_price_of(const hlq_options *o, const hlq_call *call);
+
 /* Whether an operation adds up; whether what is asked for can be done on codes. */
 int hlq_is_sum(hlq_operation operation);
 int hlq_is_codable(const hlq_walk *w);

@@ -253,8 +253,9 @@ typedef struct hlq_call {
     double target_nmse; /* 0, or an error ‖result - exact‖² / ‖exact‖² to aim at: all ranks measure
                            their tensors first and agree on the bits that it takes, 1 … 12, or on
                            NATIVE if 12 are not enough. hlq_stats.bits has them. An estimate, good
-                           to about a quarter either way; a sum that nearly cancels out costs more
-                           bits. Not with modq. */
+                           to about a quarter either way where ranks' blocks are of like sizes, else
+                           to a few times it; a sum that nearly cancels out costs more bits. Not
+                           with modq. */
     double max_error;   /* 0, or bound mode: no number of the result is off by more (in the result's
                            unit, after averaging) than this and float32's rounding, a millionth of
                            the largest number in its block of 256 of any rank. Every block gets the
