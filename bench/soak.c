@@ -24,10 +24,8 @@ static void tell(soak_run *run, double now)
         r->scale[i] = j->stats.largest_scale;
         r->failed |= j->status != HLQ_OK;
         r->bytes += j->stats.bytes_sent;
-        run->of_operation[j->operation]++;
-        run->of_algorithm[j->stats.algorithm]++;
     }
-    if (run->group.rank == 0) r->calls += (uint64_t)run->jobs; /* once for each group */
+    soak_count_round(run);
     r->stop = now - run->begin >= o->seconds;
     r->is_warm = now - run->begin >= fmin(o->seconds / 4, WARM_UP_MOST_S);
     perf_world_gather(run->world, r, sizeof *r, run->all);
@@ -71,6 +69,7 @@ static int run_episode(soak_run *run, double *next_line, double *next_progress)
         run->mine.mismatches++;
         is_last = 1;
     }
+    soak_count_group(run);
     hlq_rng own = {hlq_rng_next(&rng) + (uint64_t)run->group.colour};
     for (run->round = 0; run->round < rounds && !is_last; run->round++) {
         soak_draw(run, &own);
@@ -78,6 +77,7 @@ static int run_episode(soak_run *run, double *next_line, double *next_progress)
         double now = tool_seconds();
         tell(run, now);
         soak_check(run);
+        soak_settle(run);
         speak(run, now, next_line, next_progress);
         is_last = run->all[0].stop;
         for (int p = 0; p < run->world->size; p++) is_last |= run->all[p].failed;
@@ -92,11 +92,14 @@ static void prepare(soak_run *run)
     size_t slice = SOAK_SLICE * sizeof(double);
     run->arena = malloc(soak_arena_bytes(run->options));
     run->x = malloc(slice);
+    run->y = malloc(slice);
     run->got = malloc(slice);
     run->words = malloc(slice);
     run->sum = malloc(slice);
     run->all = calloc((size_t)run->world->size, sizeof *run->all);
-    if (!run->arena || !run->x || !run->got || !run->words || !run->sum || !run->all)
+    run->accounts = calloc((size_t)run->world->size, sizeof run->account);
+    if (!run->arena || !run->x || !run->y || !run->got || !run->words || !run->sum || !run->all ||
+        !run->accounts)
         perf_world_die(run->world, hlq_status_string(HLQ_E_NOMEM));
     memset(run->arena, 0, soak_arena_bytes(run->options));
 }
@@ -105,10 +108,12 @@ static void release(soak_run *run)
 {
     free(run->arena);
     free(run->x);
+    free(run->y);
     free(run->got);
     free(run->words);
     free(run->sum);
     free(run->all);
+    free(run->accounts);
     free(run);
 }
 
@@ -132,6 +137,7 @@ static int run_options(perf_world *world, const soak_options *options)
     perf_world_gather(world, &run->mine, sizeof run->mine, run->all);
     if (isatty(STDERR_FILENO) && world->rank == 0) fputs("\r\033[K", stderr);
     soak_line(run, seconds);
+    soak_tally_print(run);
     int passed = soak_passed(run);
     if (world->rank == 0) {
         printf("hlq_soak: %s, %d ranks over %s, --seed %llu\n", passed ? "passed" : "FAILED",

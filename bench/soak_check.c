@@ -1,134 +1,11 @@
 /*
- * Numbers of a job, and whether what came out is what they say; soak.h tells. The bound on errors
- * is that of tests/model.h. What is equal on all ranks is checked by all of them, each a share.
+ * Whether what came out is what the numbers say; soak.h tells. The bound on errors is that of
+ * tests/model.h. What is equal on all ranks is checked by all of them, each a share.
  */
 #include "soak.h"
 #include "tool.h"
 
 #include <model.h>
-
-/* Numbers ------------------------------------------------------------------------------------ */
-
-static uint64_t mixed(uint64_t a, uint64_t b)
-{
-    hlq_rng rng = {a ^ b * 0xd1342543de82ef95u};
-    return hlq_rng_next(&rng);
-}
-
-/* Of a block of rank p for rank q. Some blocks are zero everywhere, or on one rank; sizes vary;
-   some have a number that sticks out. */
-typedef struct block {
-    double size;
-    int peak; /* position of that number; -1: none */
-    hlq_rng rng;
-} block;
-
-static block block_of(const soak_job *j, int p, int q, size_t number)
-{
-    uint64_t part = soak_deals_out(j) ? (uint64_t)q : SOAK_RANKS_MAX;
-    uint64_t common = mixed(j->stream + part, number), own = mixed(common, (uint64_t)p + 1);
-    int octaves = (int)(own >> 8 & 7) - 4 - (own >> 16 & 15 ? 0 : 20);
-    return (block){
-        .size = common % 32 && own % 32 ? ldexp(j->size, octaves) : 0,
-        .peak = own >> 24 & 15 ? -1 : (int)(own >> 32 & 255),
-        .rng = {own},
-    };
-}
-
-void soak_numbers(const soak_job *j, int p, int q, size_t start, size_t count, double *x)
-{
-    for (size_t i = 0; i < count; i += MODEL_BLOCK) {
-        block b = block_of(j, p, q, (start + i) / MODEL_BLOCK);
-        for (int k = 0; k < MODEL_BLOCK && i + (size_t)k < count; k++) {
-            double u = (double)(int64_t)hlq_rng_next(&b.rng) * 0x1p-63;
-            double drawn = u * b.size * (k == b.peak ? 64 : 1);
-            if (j->op == HLQ_PRODUCT) drawn = copysign(1 + fabs(u) / 2, u);
-            x[i + (size_t)k] = dtype_round(j->dtype, drawn);
-        }
-    }
-}
-
-/* The low bytes of a word are the integer; its sign goes up to the top. */
-static uint64_t widened(hlq_dtype dtype, uint64_t word)
-{
-    int rest = 64 - 8 * (int)hlq_dtype_bytes(dtype);
-    if (dtype == HLQ_UINT8) return word & 255;
-    return (uint64_t)((int64_t)(word << rest) >> rest);
-}
-
-void soak_words(const soak_job *j, int p, int q, size_t start, size_t count, uint64_t *x)
-{
-    for (size_t i = 0; i < count; i += MODEL_BLOCK) {
-        block b = block_of(j, p, q, (start + i) / MODEL_BLOCK);
-        for (size_t k = i; k < count && k < i + MODEL_BLOCK; k++) {
-            x[k] = widened(j->dtype, hlq_rng_next(&b.rng));
-        }
-    }
-}
-
-static void store_words(hlq_dtype dtype, const uint64_t *x, size_t count, char *to)
-{
-    size_t width = hlq_dtype_bytes(dtype);
-    for (size_t i = 0; i < count; i++) {
-        int8_t i8 = (int8_t)x[i];
-        int16_t i16 = (int16_t)x[i];
-        int32_t i32 = (int32_t)x[i];
-        const void *from = width == 1   ? (const void *)&i8
-                           : width == 2 ? (const void *)&i16
-                           : width == 4 ? (const void *)&i32
-                                        : (const void *)&x[i];
-        memcpy(to + i * width, from, width);
-    }
-}
-
-static void load_words(hlq_dtype dtype, const char *from, size_t count, uint64_t *x)
-{
-    size_t width = hlq_dtype_bytes(dtype);
-    for (size_t i = 0; i < count; i++) {
-        int8_t i8;
-        int16_t i16;
-        int32_t i32;
-        int64_t i64;
-        if (width == 1) memcpy(&i8, from + i, width), i64 = i8;
-        else if (width == 2) memcpy(&i16, from + i * width, width), i64 = i16;
-        else if (width == 4) memcpy(&i32, from + i * width, width), i64 = i32;
-        else memcpy(&i64, from + i * width, width);
-        x[i] = widened(dtype, (uint64_t)i64);
-    }
-}
-
-/* A slice of what rank p has for rank q, as bytes. */
-static void store_numbers(soak_run *run, const soak_job *j, int p, int q, size_t start,
-                          size_t count, char *to)
-{
-    if (hlq_dtype_is_float(j->dtype)) {
-        soak_numbers(j, p, q, start, count, run->x);
-        dtype_store(j->dtype, run->x, count, to);
-    } else {
-        soak_words(j, p, q, start, count, run->words);
-        store_words(j->dtype, run->words, count, to);
-    }
-}
-
-static size_t slice_of(size_t count, size_t start)
-{
-    return count - start < SOAK_SLICE ? count - start : SOAK_SLICE;
-}
-
-void soak_fill(soak_run *run, soak_job *j)
-{
-    const soak_group *g = &run->group;
-    size_t width = hlq_dtype_bytes(j->dtype);
-    char *to = j->send;
-    for (int q = 0; q < (soak_deals_out(j) ? g->size : 1); q++) {
-        size_t count = soak_deals_out(j) ? j->to[q] : j->count;
-        for (size_t start = 0; start < count; start += SOAK_SLICE) {
-            size_t here = slice_of(count, start);
-            store_numbers(run, j, g->rank, q, start, here, to);
-            to += here * width;
-        }
-    }
-}
 
 /* Results: sums and other reductions --------------------------------------------------------- */
 
@@ -150,11 +27,11 @@ static uint64_t combined_words(const soak_job *j, uint64_t a, uint64_t b)
     switch (j->op) {
     case HLQ_MIN: return x < y ? a : b;
     case HLQ_MAX: return x > y ? a : b;
-    case HLQ_PRODUCT: return widened(j->dtype, a * b);
+    case HLQ_PRODUCT: return soak_widened(j->dtype, a * b);
     case HLQ_SUM:
     case HLQ_AVG: break;
     }
-    return widened(j->dtype, a + b);
+    return soak_widened(j->dtype, a + b);
 }
 
 /* Integers: bit by bit. Returns how many are wrong. */
@@ -169,7 +46,7 @@ static size_t wrong_words(soak_run *run, const soak_job *j, size_t start, size_t
             run->sum[i] = p ? combined_words(j, run->sum[i], run->words[i]) : run->words[i];
         }
     }
-    load_words(j->dtype, result, count, run->words);
+    soak_load_words(j->dtype, result, count, run->words);
     for (size_t i = 0; i < count; i++) wrong += run->words[i] != run->sum[i];
     return wrong;
 }
@@ -196,70 +73,151 @@ static size_t wrong_picks(soak_run *run, const soak_job *j, size_t start, size_t
     return wrong;
 }
 
-/* Sums of what ranks first … last - 1 have, against the model. What is zero on all of them must be
-   zero. */
-static void check_model(soak_run *run, const soak_job *j, int first, int last, size_t start,
-                        size_t count, double scales)
+/* Elements at … at + count - 1 of a view of a result; `base`, and `kept` where there is one: where
+   the result, and what residuals keep of it, begin. */
+typedef struct slice {
+    const soak_view *view;
+    const char *base;
+    const float *kept;
+    size_t at, count;
+} slice;
+
+/* Numbers of rank p in that slice; with what its residual held before the call. */
+static void read_numbers(soak_run *run, const soak_job *j, const slice *s, int p, double *x)
 {
-    model m = model_new(count, last - first, j->op);
-    model_bound bound = {run->group.options.lattice, j->dtype, scales};
-    size_t not_zero = 0;
-    for (int p = first; p < last; p++) {
-        soak_numbers(j, p, run->group.rank, start, count, run->x);
-        model_add_wide(&m, run->x);
+    int q = run->group.rank;
+    for (size_t done = 0, start; done < s->count;) {
+        size_t n = soak_view_piece(s->view, s->at + done, s->count - done, &start);
+        soak_numbers(j, p, q, start, n, x + done);
+        if (s->kept) soak_kept_numbers(j, p, q, start, n, run->y);
+        for (size_t i = 0; i < n && s->kept; i++) x[done + i] += run->y[i];
+        done += n;
     }
-    double worst = model_worst_wide(&m, &bound, run->got);
-    for (size_t i = 0; i < count; i++) {
-        not_zero += m.sizes[i / MODEL_BLOCK] == 0 && run->got[i] != 0;
-    }
-    model_free(&m);
-    if (!(worst <= 1))
-        soak_wrong(run, j, "off by %g times the bound from element %zu on", worst, start);
-    if (not_zero) soak_wrong(run, j, "%zu numbers that are zero on all ranks are not", not_zero);
 }
 
-static void check_reduction(soak_run *run, const soak_job *j, const double *scales)
+static void read_result(const soak_job *j, const slice *s, double *got)
+{
+    for (size_t done = 0, start; done < s->count;) {
+        size_t n = soak_view_piece(s->view, s->at + done, s->count - done, &start);
+        dtype_load(j->dtype, s->base + start * hlq_dtype_bytes(j->dtype), n, got + done);
+        done += n;
+    }
+}
+
+/* The result and what residuals keep of it are together what was added up: no code's error is left
+   in that, only rounding, and there is no term for a residual's in the model: hence twice. */
+static void check_identity(soak_run *run, const soak_job *j, const slice *s, const model *m)
+{
+    model_bound bound = {run->group.options.lattice, j->dtype, 0};
+    for (size_t done = 0, start; done < s->count;) {
+        size_t n = soak_view_piece(s->view, s->at + done, s->count - done, &start);
+        for (size_t i = 0; i < n; i++) run->got[done + i] += m->factor * (double)s->kept[start + i];
+        done += n;
+    }
+    double worst = model_worst_wide(m, &bound, run->got) / 2;
+    if (!(worst <= 1))
+        soak_wrong(run, j, "with residuals off by %g times rounding from element %zu on", worst,
+                   s->at);
+}
+
+/* For soak_settle(): in units of the numbers' size, whose squares a double can hold. */
+static void note_error(soak_run *run, const soak_job *j, const model *m)
+{
+    soak_account *a = &run->account[j - run->job];
+    for (size_t i = 0; i < m->count; i++) {
+        double exact = model_exact(m, i), off = run->got[i] - exact;
+        a->error += off / j->size * (off / j->size);
+        a->energy += exact / j->size * (exact / j->size);
+    }
+}
+
+/* Sums of what ranks first … last - 1 have, against the model. What is zero on all of them must be
+   zero. Without scales nothing is quantized, and residuals are not looked at. */
+static void check_model(soak_run *run, const soak_job *j, slice s, int first, int last,
+                        double scales)
+{
+    model m = model_new(s.count, last - first, j->op);
+    model_bound bound = {run->group.options.lattice, j->dtype, scales};
+    size_t not_zero = 0;
+    if (j->stats.algorithm == HLQ_ALG_NATIVE) s.kept = NULL;
+    for (int p = first; p < last; p++) {
+        read_numbers(run, j, &s, p, run->x);
+        model_add_wide(&m, run->x);
+    }
+    read_result(j, &s, run->got);
+    double worst = model_worst_wide(&m, &bound, run->got);
+    for (size_t i = 0; i < s.count; i++) {
+        not_zero += m.sizes[i / MODEL_BLOCK] == 0 && run->got[i] != 0;
+    }
+    if (!(worst <= 1))
+        soak_wrong(run, j, "off by %g times the bound from element %zu on", worst, s.at);
+    if (not_zero) soak_wrong(run, j, "%zu numbers that are zero on all ranks are not", not_zero);
+    if (scales > 0) note_error(run, j, &m);
+    if (s.kept) check_identity(run, j, &s, &m);
+    model_free(&m);
+}
+
+/* All of a view of a sum, or where it is equal everywhere a share of it. */
+static void check_sum(soak_run *run, const soak_job *j, const soak_view *view, double scales)
 {
     const soak_group *g = &run->group;
-    int is_sum = j->op == HLQ_SUM || j->op == HLQ_AVG, is_float = hlq_dtype_is_float(j->dtype);
-    /* Equal everywhere: a slice of it for each rank. */
-    size_t share = j->operation == HLQ_ALL_REDUCE ? (size_t)g->size : 1;
+    int is_shared = j->operation == HLQ_ALL_REDUCE, is_coded = scales > 0;
+    size_t step = SOAK_SLICE * (is_shared ? (size_t)g->size : 1);
+    for (size_t at = is_shared ? (size_t)g->rank * SOAK_SLICE : 0; at < view->elems; at += step) {
+        slice s = {view, j->recv, is_coded ? j->kept : NULL, at, soak_slice(view->elems, at)};
+        check_model(run, j, s, 0, g->size, scales);
+    }
+}
+
+/* Integers, and what is not a sum. */
+static void check_picks(soak_run *run, const soak_job *j)
+{
+    const soak_group *g = &run->group;
+    int is_shared = j->operation == HLQ_ALL_REDUCE;
+    size_t step = SOAK_SLICE * (is_shared ? (size_t)g->size : 1);
     size_t width = hlq_dtype_bytes(j->dtype), wrong = 0;
-    size_t start = j->operation == HLQ_ALL_REDUCE ? (size_t)g->rank * SOAK_SLICE : 0;
-    for (; start < j->count; start += share * SOAK_SLICE) {
-        size_t count = slice_of(j->count, start);
-        const char *result = j->recv + start * width;
-        if (is_float) dtype_load(j->dtype, result, count, run->got);
-        if (!is_float) wrong += wrong_words(run, j, start, count, result);
-        else if (!is_sum) wrong += wrong_picks(run, j, start, count);
-        else
-            check_model(run, j, 0, g->size, start, count,
-                        model_scales(j->stats.algorithm, scales, g->size));
+    for (size_t at = is_shared ? (size_t)g->rank * SOAK_SLICE : 0; at < j->count; at += step) {
+        size_t count = soak_slice(j->count, at);
+        const char *result = j->recv + at * width;
+        if (hlq_dtype_is_float(j->dtype)) dtype_load(j->dtype, result, count, run->got);
+        wrong += hlq_dtype_is_float(j->dtype) ? wrong_picks(run, j, at, count)
+                                              : wrong_words(run, j, at, count, result);
     }
     if (wrong) soak_wrong(run, j, "%zu numbers are not exactly what they should be", wrong);
 }
 
+static void check_reduction(soak_run *run, const soak_job *j, const double *scales)
+{
+    int is_sum = j->op == HLQ_SUM || j->op == HLQ_AVG;
+    if (!is_sum || !hlq_dtype_is_float(j->dtype)) {
+        check_picks(run, j);
+        return;
+    }
+    soak_view coded = soak_view_of(j, j->count, 0), exempt = soak_view_of(j, j->count, 1);
+    check_sum(run, j, &coded, model_scales(j->stats.algorithm, scales, run->group.size));
+    check_sum(run, j, &exempt, 0);
+}
+
 /* Results: what came from others ------------------------------------------------------------- */
 
-/* From rank p; quantized once unless nothing was. */
-static void check_from(soak_run *run, const soak_job *j, int p, const char *part, double scale)
+/* From rank p; quantized once unless nothing was. kept: of the part, or NULL. */
+static void check_from(soak_run *run, const soak_job *j, int p, const char *part, const float *kept,
+                       double scale)
 {
     const soak_group *g = &run->group;
     size_t width = hlq_dtype_bytes(j->dtype), wrong = 0;
-    int is_kept = p == g->rank && j->operation == HLQ_ALL_TO_ALL;
-    int is_exact = j->stats.algorithm == HLQ_ALG_NATIVE || is_kept || g->size == 1;
+    int is_own = p == g->rank && j->operation == HLQ_ALL_TO_ALL;
+    int is_exact = j->stats.algorithm == HLQ_ALG_NATIVE || is_own || g->size == 1;
     int is_shared = j->operation == HLQ_ALL_GATHER;
     size_t step = SOAK_SLICE * (is_shared ? (size_t)g->size : 1);
-    for (size_t start = is_shared ? (size_t)g->rank * SOAK_SLICE : 0; start < j->from[p];
-         start += step) {
-        size_t count = slice_of(j->from[p], start);
-        const char *result = part + start * width;
+    soak_view all = soak_view_of(j, j->from[p], 0);
+    for (size_t at = is_shared ? (size_t)g->rank * SOAK_SLICE : 0; at < j->from[p]; at += step) {
+        size_t count = soak_slice(j->from[p], at);
         if (!is_exact) {
-            dtype_load(j->dtype, result, count, run->got);
-            check_model(run, j, p, p + 1, start, count, scale);
+            check_model(run, j, (slice){&all, part, kept, at, count}, p, p + 1, scale);
         } else {
-            store_numbers(run, j, p, g->rank, start, count, (char *)run->sum);
-            wrong += memcmp(run->sum, result, count * width) != 0;
+            soak_store(run, j, p, g->rank, at, count, (char *)run->sum);
+            wrong += memcmp(run->sum, part + at * width, count * width) != 0;
         }
     }
     if (wrong) soak_wrong(run, j, "what came from rank %d is not what it sent", p);
@@ -267,28 +225,51 @@ static void check_from(soak_run *run, const soak_job *j, int p, const char *part
 
 static void check_parts(soak_run *run, const soak_job *j, const double *scales)
 {
-    const char *part = j->recv;
+    size_t at = 0;
     for (int p = 0; p < run->group.size; p++) {
-        check_from(run, j, p, part, scales[p]);
-        part += j->from[p] * hlq_dtype_bytes(j->dtype);
+        const char *part = j->recv + at * hlq_dtype_bytes(j->dtype);
+        check_from(run, j, p, part, j->kept ? j->kept + at : NULL, scales[p]);
+        at += j->from[p];
     }
 }
 
 /* All of a job ------------------------------------------------------------------------------- */
 
+/* What was planned is what happened: hlq_comm_plan() tells the bytes of codes exactly, of modq
+   without repeats; of a target, those of the most bits it may find. */
+static void check_plan(soak_run *run, const soak_job *j)
+{
+    const hlq_stats *s = &j->stats;
+    const hlq_plan_info *plan = &j->plan;
+    int is_known = s->algorithm == HLQ_ALG_TWOSHOT || s->algorithm == HLQ_ALG_ONESHOT ||
+                   (s->algorithm == HLQ_ALG_MODQ && !s->retries);
+    int is_exact = is_known && s->algorithm != HLQ_ALG_MODQ && !j->ranges && j->aim == 0;
+    if (j->has_counts) return; /* it is not asked for there */
+    if (s->algorithm != plan->algorithm && !(j->aim > 0 && s->algorithm == HLQ_ALG_NATIVE))
+        soak_wrong(run, j, "%s was planned", hlq_algorithm_name(plan->algorithm));
+    else if (is_exact && s->bytes_sent != plan->wire_bytes)
+        soak_wrong(run, j, "%llu bytes were planned, %llu sent",
+                   (unsigned long long)plan->wire_bytes, (unsigned long long)s->bytes_sent);
+    else if (is_known && !j->ranges && s->bytes_sent > plan->wire_bytes)
+        soak_wrong(run, j, "at most %llu bytes were planned, %llu sent",
+                   (unsigned long long)plan->wire_bytes, (unsigned long long)s->bytes_sent);
+}
+
 static void check_sides(soak_run *run, const soak_job *j)
 {
     size_t wrong = 0;
-    int is_native = j->stats.algorithm == HLQ_ALG_NATIVE;
-    for (size_t i = 0; j->residual && i < j->send_elems; i++) {
-        wrong += !isfinite(j->residual[i]) || (is_native && j->residual[i] != 0);
-    }
+    for (size_t i = 0; j->residual && i < j->send_elems; i++) wrong += !isfinite(j->residual[i]);
     if (wrong) soak_wrong(run, j, "%zu numbers of the residual are wrong", wrong);
+    if (j->residual && j->stats.algorithm == HLQ_ALG_NATIVE &&
+        tool_hash(j->residual, j->send_elems * sizeof(float)) != j->residual_before) {
+        soak_wrong(run, j, "the residual was written to");
+    }
     if (!j->in_place && tool_hash(j->send, j->send_elems * hlq_dtype_bytes(j->dtype)) != j->sent) {
         soak_wrong(run, j, "send was written to");
     }
     if (j->stats.nonfinite_blocks) soak_wrong(run, j, "blocks of the result are NaN");
     if (*j->error) soak_wrong(run, j, "a sentence without an error: %s", j->error);
+    check_plan(run, j);
 }
 
 static void check_job(soak_run *run, int i)
@@ -323,4 +304,28 @@ void soak_check(soak_run *run)
         }
         if (!intact) soak_wrong(run, run->job, "bytes between buffers were written to");
     }
+}
+
+/* Targets are for the whole tensor: its error is that of all ranks' shares together. */
+void soak_settle(soak_run *run)
+{
+    const soak_group *g = &run->group;
+    perf_world_gather(run->world, run->account, sizeof run->account, run->accounts);
+    for (int i = 0; i < run->jobs && g->rank == 0; i++) {
+        soak_account all = {0};
+        const soak_job *j = &run->job[i];
+        for (int p = 0; p < g->size; p++) {
+            const soak_account *a = run->accounts + (size_t)g->member[p] * SOAK_JOBS_MAX + i;
+            all.error += a->error;
+            all.energy += a->energy;
+        }
+        if (j->status != HLQ_OK || !(j->aim > 0) || !(all.energy > 0)) continue;
+        double missed = all.error / all.energy / j->aim;
+        if (missed > run->mine.missed) run->mine.missed = missed;
+        run->mine.tally.aimed++;
+        run->mine.tally.met += missed <= 1.25;
+        if (missed > SOAK_MISSED_MOST)
+            soak_wrong(run, j, "the error is %g times the target of %g", missed, j->aim);
+    }
+    memset(run->account, 0, sizeof run->account);
 }

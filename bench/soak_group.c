@@ -26,15 +26,37 @@ static void split(soak_run *run, hlq_rng *rng)
     }
 }
 
-static hlq_options draw_options(hlq_rng *rng)
+/* Which rank is on which node: nobody says, or nodes of equal size, of neighbours or dealt out, or
+   as it falls. Every rank draws all. Returns this rank's name for its node. */
+static int draw_nodes(soak_group *g, hlq_rng *rng)
+{
+    int way = hlq_rng_between(rng, 0, 2), is_dealt = (int)hlq_rng_below(rng, 2), own = 0;
+    int each = hlq_rng_between(rng, 1, g->size);
+    while (g->size % each) each--;
+    for (int p = 0; p < g->size; p++) {
+        int fallen = hlq_rng_between(rng, 1, g->size);
+        if (p == g->rank) own = fallen;
+    }
+    g->is_named = way > 0;
+    g->has_nodes = way == 1;
+    if (way == 1) own = 1 + (is_dealt ? g->rank % (g->size / each) : g->rank / each);
+    return way ? own : 0;
+}
+
+static hlq_options draw_options(soak_group *g, hlq_rng *rng)
 {
     hlq_options o = HLQ_OPTIONS_INIT;
+    o.group = draw_nodes(g, rng);
     o.lattice = (hlq_lattice)hlq_rng_below(rng, 3);
-    o.algorithm = hlq_rng_below(rng, 3) ? HLQ_ALG_AUTO : (hlq_algorithm)hlq_rng_below(rng, 5);
+    int named = hlq_rng_between(rng, 1, g->has_nodes ? HLQ_ALG_HIERARCHICAL : HLQ_ALG_NATIVE);
+    o.algorithm = hlq_rng_below(rng, 3) ? HLQ_ALG_AUTO : (hlq_algorithm)named;
     o.bits = 1 + hlq_rng_between(rng, 0, 44) / 4.0;
     o.seed = hlq_rng_next(rng);
     o.min_bytes = hlq_rng_below(rng, 2) ? o.min_bytes : 0;
+    o.probe = (hlq_probing)hlq_rng_below(rng, 3);
     o.timeout_s = PERF_TIMEOUT_S;
+    double target = exp2(-hlq_rng_between(rng, 2, 16));
+    if (hlq_rng_below(rng, 4) == 0 && o.algorithm != HLQ_ALG_MODQ) o.target_nmse = target;
     return o;
 }
 
@@ -73,7 +95,7 @@ int soak_group_open(soak_run *run, hlq_rng *rng, char *error)
     soak_group *g = &run->group;
     split(run, rng);
     hlq_rng own = {hlq_rng_next(rng) + (uint64_t)g->colour};
-    g->options = draw_options(&own);
+    g->options = draw_options(g, &own);
     hlq_status status = create(run, &g->comm);
     if (status == HLQ_OK &&
         (hlq_comm_rank(g->comm) != g->rank || hlq_comm_size(g->comm) != g->size))

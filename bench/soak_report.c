@@ -20,15 +20,19 @@ void soak_wrong(soak_run *run, const soak_job *j, const char *format, ...)
     fprintf(
         stderr,
         "\nhlq_soak: --seed %llu --first %llu, round %d, job %d of %d, rank %d of %d (%d of all): "
-        "%s%s, %s, %s, %s, asked for %s and got %s, %g bits, count %zu, numbers of size %g%s%s: "
+        "%s%s, %s, %s, %s, asked for %s and got %s, %s %g, count %zu, numbers of size %g%s%s%s: "
         "%s\n",
         (unsigned long long)run->options->seed, (unsigned long long)run->episode, run->round,
         (int)(j - run->job), run->jobs, g->rank, g->size, run->world->rank,
         hlq_operation_name(j->operation), j->has_counts ? " with counts" : "",
         hlq_dtype_name(j->dtype), hlq_op_name(j->op), hlq_lattice_name(g->options.lattice),
         hlq_algorithm_name(j->algorithm), hlq_algorithm_name(j->stats.algorithm),
-        j->bits > 0 ? j->bits : g->options.bits, j->count, j->size, j->in_place ? ", in place" : "",
-        j->has_residual ? ", residual" : "", what);
+        j->aim > 0 ? "target" : "bits",
+        j->aim > 0    ? j->aim
+        : j->bits > 0 ? j->bits
+                      : g->options.bits,
+        j->count, j->size, j->in_place ? ", in place" : "", j->has_residual ? ", residual" : "",
+        j->ranges ? ", exempt ranges" : "", what);
 }
 
 void soak_start_memory(void)
@@ -67,7 +71,7 @@ static totals totals_of(const soak_run *run)
     for (int p = 0; p < run->world->size; p++) {
         const soak_record *r = &run->all[p];
         double growth = r->baseline ? (double)r->resident - (double)r->baseline : 0;
-        t.calls += r->calls;
+        t.calls += r->tally.calls;
         t.bytes += r->bytes;
         t.mismatches += r->mismatches;
         if (r->resident && growth > t.growth) t.growth = growth, t.resident = r->resident;
@@ -117,18 +121,6 @@ void soak_line(const soak_run *run, double seconds)
 
 /* JSON --------------------------------------------------------------------------------------- */
 
-static void write_counts(json *j, const soak_run *run)
-{
-    json_open_object(j, "calls_of_rank_0");
-    for (int o = HLQ_ALL_REDUCE; o <= HLQ_ALL_TO_ALL; o++) {
-        json_integer(j, hlq_operation_name((hlq_operation)o), run->of_operation[o]);
-    }
-    for (int a = HLQ_ALG_TWOSHOT; a <= HLQ_ALG_NATIVE; a++) {
-        json_integer(j, hlq_algorithm_name((hlq_algorithm)a), run->of_algorithm[a]);
-    }
-    json_close_object(j);
-}
-
 int soak_json(const soak_run *run, double seconds)
 {
     json j;
@@ -147,7 +139,7 @@ int soak_json(const soak_run *run, double seconds)
     json_integer(&j, "episodes", run->episode - o->first);
     json_real(&j, "seconds", seconds);
     json_integer(&j, "calls", t.calls);
-    write_counts(&j, run);
+    soak_tally_json(run, &j);
     json_integer(&j, "bytes_sent", t.bytes);
     json_integer(&j, "mismatches", t.mismatches);
     json_integer(&j, "resident_bytes", t.resident);

@@ -143,7 +143,8 @@ double model_scales(hlq_algorithm algorithm, const double *largest_scale, int ra
         largest = fmax(largest, largest_scale[p]);
     }
     switch (algorithm) {
-    case HLQ_ALG_TWOSHOT: return sum + largest;
+    case HLQ_ALG_TWOSHOT:
+    case HLQ_ALG_HIERARCHICAL: return sum + largest;
     case HLQ_ALG_ONESHOT:
     case HLQ_ALG_MODQ: return sum;
     default: return 0;

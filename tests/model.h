@@ -40,6 +40,7 @@ double model_vnmse(const model *m, const float *result);
  *   twoshot  Σ_p scale_p + max_p scale_p   the same, and the owner's of the sum
  *   modq     ranks × scale               one scale for all
  *   native   0
+ *   hierarchical  at most twoshot's: one rank of each node quantizes its node's sum
  * To which come: points rounded in 1/8192 of a lattice unit (1 part in 1000 is generous); fp32
  * rounding of rotations (16 steps), scales and the sum over ranks; rounding to the type of the
  * tensor, where that is a short one; and blocks of denormals, which count as zero.
