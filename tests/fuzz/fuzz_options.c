@@ -47,6 +47,7 @@ static hlq_options input_options(input *in)
     o.min_bytes = (size_t)input_uint(in, 8);
     if (!input_below(in, 4)) o.timeout_s = input_double(in);
     if (!input_below(in, 4)) o.target_nmse = input_double(in);
+    if (!input_below(in, 4)) o.max_error = input_double(in);
     o.group = input_value(in, 4);
     o.probe = (hlq_probing)input_value(in, 3);
     o.log_level = input_value(in, 4);
@@ -70,6 +71,7 @@ static hlq_call input_call(input *in, buffers *b)
     c.bits = input_double(in);
     c.residual = residuals[input_below(in, 4)];
     if (!input_below(in, 4)) c.target_nmse = input_double(in);
+    if (!input_below(in, 4)) c.max_error = input_double(in);
     c.exempt_ranges = input_below(in, 4) ? 0 : (size_t)input_below(in, 4);
     c.exempt = input_below(in, 8) ? b->exempt : NULL;
     for (size_t i = 0; i < c.exempt_ranges; i++) {

@@ -17,6 +17,7 @@
 
 enum { ELEMS_MAX = 1600, IDLE_ROUNDS = 4, EDITS_MAX = 15, SEAL_BYTES = 8 };
 enum { ACCOUNT_BYTES = 1232 }; /* of target mode */
+enum { FIRST_CALL = 1 };       /* number of the collective */
 
 typedef struct job {
     input *in;
@@ -39,11 +40,13 @@ typedef struct job {
 
 static void put_checksum(uint8_t *at, uint64_t checksum) { memcpy(at, &checksum, sizeof checksum); }
 
-static void forge(uint8_t *data, size_t bytes, int is_segment)
+static void forge(const job *j, uint8_t *data, size_t bytes, int is_segment)
 {
     hlq_frame frame = {.bytes = bytes};
     if (is_segment) {
         hlq_segment_seal(&frame, data);
+    } else if (bytes == sizeof(hlq_size_note) && j->call.max_error > 0) {
+        put_checksum(data + SEAL_BYTES, hlq_checksum(data, SEAL_BYTES, FIRST_CALL));
     } else if (bytes == sizeof(hlq_terms) || bytes == sizeof(hlq_verdict) ||
                bytes == ACCOUNT_BYTES) {
         put_checksum(data + bytes - SEAL_BYTES, hlq_checksum(data, bytes - SEAL_BYTES, 0));
@@ -64,7 +67,7 @@ static void change(void *self, int from, int to, uint8_t *data, size_t bytes)
     for (int i = 0; i < edits; i++) {
         data[input_uint(j->in, 2) % bytes] = (uint8_t)input_uint(j->in, 1);
     }
-    if (is_forged) forge(data, bytes, is_segment);
+    if (is_forged) forge(j, data, bytes, is_segment);
     if (memcmp(before, data, bytes) != 0) {
         j->is_changed = 1;
         /* Plain numbers have no checksum; and who is told too late that another failed cannot
@@ -125,7 +128,9 @@ static void read_job(job *j)
     j->options.min_bytes = 0;
     j->call = (hlq_call)HLQ_CALL_INIT;
     j->options.probe = HLQ_PROBE_OFF;
-    if (input_below(in, 4) == 1 && j->options.algorithm != HLQ_ALG_MODQ) j->call.target_nmse = 0.01;
+    int cost = input_below(in, 4), is_modq = j->options.algorithm == HLQ_ALG_MODQ;
+    if (cost == 1 && !is_modq) j->call.target_nmse = 0.01;
+    if (cost == 2 && !is_modq) j->call.max_error = 0.5;
     if (input_below(in, 4) == 1 && j->operation == HLQ_ALL_REDUCE && j->count >= 400) {
         j->exempt[0] = (hlq_range){3, 100};
         j->exempt[1] = (hlq_range){300, (size_t)input_below(in, 101)};
