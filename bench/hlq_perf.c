@@ -227,6 +227,7 @@ static int run_with_input(perf_table *table, char *error)
     const perf_options *options = bench->options;
     hlq_options comm_options = HLQ_OPTIONS_INIT;
     comm_options.lattice = options->lattice;
+    comm_options.topology = options->topology;
     comm_options.seed = options->seed;
     comm_options.timeout_s = PERF_TIMEOUT_S;
     hlq_status status = perf_world_comm(bench->world, &comm_options, &bench->comm);

@@ -16,6 +16,7 @@ static const char help_text[] =
     "                          beside --bits\n"
     "  --max-error LIST        the same: bounds that no number's error exceeds\n"
     "  --lattice E8|D4|Z       lattice of the codes (default E8)\n"
+    "  --topology NAME         how modq's codes travel: all_to_all (auto) or ring\n"
     "  --dtype NAME            float32 (default), float64, bfloat16, float16\n"
     "  --inplace               the result replaces the input\n"
     "  --baselines             the same on the same numbers, sent over a transport of the same\n"

@@ -16,6 +16,7 @@ enum {
     OPTION_TARGET,
     OPTION_MAX_ERROR,
     OPTION_LATTICE,
+    OPTION_TOPOLOGY,
     OPTION_INPUT,
     OPTION_RANKS,
     OPTION_SEED,
@@ -41,6 +42,7 @@ static const struct option long_options[] = {
     {"target", required_argument, NULL, OPTION_TARGET},
     {"max-error", required_argument, NULL, OPTION_MAX_ERROR},
     {"lattice", required_argument, NULL, OPTION_LATTICE},
+    {"topology", required_argument, NULL, OPTION_TOPOLOGY},
     {"input", required_argument, NULL, OPTION_INPUT},
     {"ranks", required_argument, NULL, OPTION_RANKS},
     {"seed", required_argument, NULL, OPTION_SEED},
@@ -111,6 +113,19 @@ static int read_lattice(const char *text, perf_options *options, char *error)
         }
     }
     snprintf(error, TOOL_ERROR_BYTES, "--lattice %s: the lattices are E8, D4 and Z", text);
+    return PERF_EXIT_USAGE;
+}
+
+static int read_topology(const char *text, perf_options *options, char *error)
+{
+    for (int i = 0; hlq_topology_name((hlq_topology)i) != NULL; i++) {
+        if (strcmp(text, hlq_topology_name((hlq_topology)i)) == 0) {
+            options->topology = (hlq_topology)i;
+            return 0;
+        }
+    }
+    snprintf(error, TOOL_ERROR_BYTES, "--topology %s: the topologies are auto, all_to_all and ring",
+             text);
     return PERF_EXIT_USAGE;
 }
 
@@ -200,6 +215,7 @@ static int read_argument(int option, const char *text, perf_options *o, char *er
     case OPTION_TARGET: return read_reals("target", text, o->target, &o->targets, error);
     case OPTION_MAX_ERROR: return read_reals("max-error", text, o->max_error, &o->bounds, error);
     case OPTION_LATTICE: return read_lattice(text, o, error);
+    case OPTION_TOPOLOGY: return read_topology(text, o, error);
     case OPTION_RANKS: return read_integer("--ranks", text, 1, &o->ranks, error);
     case OPTION_SEED: return read_seed(text, o, error);
     case OPTION_INPUT: o->input = text; return 0;

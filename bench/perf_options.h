@@ -26,6 +26,7 @@ typedef struct perf_options {
     hlq_operation op;
     hlq_dtype dtype;
     hlq_lattice lattice;
+    hlq_topology topology;
     int algorithms;
     hlq_algorithm algorithm[PERF_ALGORITHMS_MAX];
     int bits_given;

@@ -24,6 +24,7 @@ static void write_setup(json *j, const perf_setup *setup)
     json_text(j, "op", hlq_operation_name(o->op));
     json_text(j, "redop", perf_redop_name(o->op));
     json_text(j, "lattice", hlq_lattice_name(o->lattice));
+    json_text(j, "topology", hlq_topology_name(o->topology));
     json_text(j, "input", o->input);
     json_integer(j, "seed", o->seed);
     json_boolean(j, "in_place", o->in_place);

@@ -91,6 +91,7 @@ typedef struct soak_tally {
     uint64_t communicators, parts, named; /* parts: of some ranks; named: with named nodes */
     uint64_t calls, operation[4], algorithm[6], dtype[DTYPES]; /* algorithm: that ran */
     uint64_t bits, target, exempt, residual, in_place, counts;
+    uint64_t ring;             /* of modq's */
     uint64_t alone, under_way; /* calls that block; others, of which several are under way */
     uint64_t aimed, met;       /* calls that ended with a target; within a quarter of it */
 } soak_tally;
@@ -138,8 +139,9 @@ size_t soak_arena_bytes(const soak_options *options);
 void soak_draw(soak_run *run, hlq_rng *rng);
 void soak_do(soak_run *run);
 
-/* soak_numbers.c. Numbers of a job, as its type holds them: what rank p of the group has for rank q;
-   what the residual of rank p held before; integers as words, modulo 2^64, from a whole block on. */
+/* soak_numbers.c. Numbers of a job, as its type holds them: what rank p of the group has for rank
+   q; what the residual of rank p held before; integers as words, modulo 2^64, from a whole block
+   on. */
 void soak_numbers(const soak_job *j, int p, int q, size_t start, size_t count, double *x);
 void soak_kept_numbers(const soak_job *j, int p, int q, size_t start, size_t count, double *x);
 void soak_words(const soak_job *j, int p, int q, size_t start, size_t count, uint64_t *x);

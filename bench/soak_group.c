@@ -54,6 +54,7 @@ static hlq_options draw_options(soak_group *g, hlq_rng *rng)
     o.seed = hlq_rng_next(rng);
     o.min_bytes = hlq_rng_below(rng, 2) ? o.min_bytes : 0;
     o.probe = (hlq_probing)hlq_rng_below(rng, 3);
+    o.topology = (hlq_topology)hlq_rng_below(rng, 3);
     o.timeout_s = PERF_TIMEOUT_S;
     double target = exp2(-hlq_rng_between(rng, 2, 16));
     if (hlq_rng_below(rng, 4) == 0 && o.algorithm != HLQ_ALG_MODQ) o.target_nmse = target;

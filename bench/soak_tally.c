@@ -28,6 +28,8 @@ void soak_count_round(soak_run *run)
         t->residual += (uint64_t)j->has_residual;
         t->in_place += (uint64_t)j->in_place;
         t->counts += (uint64_t)j->has_counts;
+        t->ring +=
+            j->stats.algorithm == HLQ_ALG_MODQ && run->group.options.topology == HLQ_TOPOLOGY_RING;
         t->alone += run->jobs == 1;
         t->under_way += run->jobs > 1;
     }
@@ -98,14 +100,15 @@ static void write_tally(const lines *to, const soak_tally *t)
         {"all", t->communicators}, {"of some ranks", t->parts}, {"with named nodes", t->named}};
     const count with[] = {{"bits of their own", t->bits}, {"a target", t->target},
                           {"exempt ranges", t->exempt},   {"a residual", t->residual},
-                          {"in place", t->in_place},      {"counts per rank", t->counts}};
+                          {"in place", t->in_place},      {"counts per rank", t->counts},
+                          {"modq over a ring", t->ring}};
     const count ways[] = {{"alone", t->alone}, {"several under way", t->under_way}};
     write_counts(to, "communicators", communicators, 3);
     write_counts(to, "calls", ways, 2);
     write_counts(to, "operations", operation, 4);
     write_counts(to, "algorithms", algorithm, 5);
     write_counts(to, "types", dtype, DTYPES);
-    write_counts(to, "calls with", with, 6);
+    write_counts(to, "calls with", with, 7);
 }
 
 void soak_tally_print(const soak_run *run)

@@ -274,6 +274,7 @@ static inline void begin_trial(trial *t, scene *stage, const fault *f)
     t->jobs = f->flags & THREE_JOBS ? JOBS_MOST : 1;
     t->count = f->flags & LARGE ? COUNT_LARGE : COUNT_SMALL;
     t->options.timeout_s = f->flags & SILENT ? TIMEOUT_S : 20;
+    t->options.topology = f->flags & RING ? HLQ_TOPOLOGY_RING : HLQ_TOPOLOGY_AUTO;
     t->send = stage->memory;
     fill(t->send, t->count, me->rank);
     for (int job = 0; job < t->jobs; job++) {
@@ -287,6 +288,7 @@ static inline void begin_trial(trial *t, scene *stage, const fault *f)
         .deed = t->is_guilty ? f->deed : NO_DEED,
         .channel = f->flags & AT_CREATION ? 0 : (uint32_t)(calls_before + 1 + job_at_fault(t)),
         .number = f->number,
+        .victim = f->flags & RING ? NEIGHBOUR : VICTIM,
         .at = f->at,
         .halt = halt_at,
         .scene = t,

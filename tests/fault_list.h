@@ -34,7 +34,15 @@ typedef enum outcome {
                      others are told at their next call: nothing that comes last can be answered */
 } outcome;
 
-enum { LARGE = 1, SILENT = 2, AT_CREATION = 4, THREE_JOBS = 8, FIRST_CALL = 16, BOUND = 32 };
+enum {
+    LARGE = 1,
+    SILENT = 2,
+    AT_CREATION = 4,
+    THREE_JOBS = 8,
+    FIRST_CALL = 16,
+    BOUND = 32,
+    RING = 64
+};
 
 typedef struct fault {
     const char *name;
@@ -48,7 +56,8 @@ typedef struct fault {
     const char *says;  /* a part of their sentence; another is "rank 1" */
     int flags;         /* LARGE: messages that MPI does not send at once. SILENT: only a timeout
                           tells. FIRST_CALL: there was no other on the communicator. BOUND: in bound
-                          mode, whose exchanges 1 and 3 are of sizes */
+                          mode, whose exchanges 1 and 3 are of sizes.
+                          RING: modq's topology, in which rank 1 sends to rank 2: that is damaged */
 } fault;
 
 #define START "at the start of hlq_all_reduce"
@@ -84,6 +93,7 @@ static const fault faults[] = {
     {"halt-in-modq-codes", STOPS(HALT_BEFORE, MODQ, 3, STEP(3, modq), LARGE)},
     {"halt-in-modq-extension", STOPS(HALT_BEFORE, MODQ, 5, "of hlq_all_reduce, modq", LARGE)},
     {"halt-in-sizes", STOPS(HALT_BEFORE, TWOSHOT, 3, "sizes in step 2", BOUND)},
+    {"halt-in-modq-ring", STOPS(HALT_BEFORE, MODQ, 4, "of hlq_all_reduce, modq", LARGE | RING)},
     {"halt-among-three", STOPS(HALT_BEFORE, MODQ, 2, SOME_STEP, THREE_JOBS)},
 
     /* A rank that does not take part. */
@@ -109,6 +119,9 @@ static const fault faults[] = {
     {"flip-in-modq-answer", DOES(FLIP, MODQ, 6, 8, HLQ_E_WIRE, "is damaged", LARGE)},
     {"flip-in-size", DOES(FLIP, TWOSHOT, 1, 1, HLQ_E_WIRE, "sizes in step 1", BOUND)},
     {"flip-in-bits", DOES(FLIP, TWOSHOT, 2, 81, HLQ_E_WIRE, STEP(2, twoshot), BOUND)},
+    {"flip-in-modq-ring", DOES(FLIP, MODQ, 4, -50, HLQ_E_WIRE, SOME_STEP, LARGE | RING)},
+    {"flip-in-modq-ring-end", DOES(FLIP, MODQ, 5, 33, HLQ_E_WIRE, SOME_STEP, LARGE | RING)},
+    {"flip-in-modq-ring-extension", DOES(FLIP, MODQ, 7, 9, HLQ_E_WIRE, "is damaged", LARGE | RING)},
     {"flip-among-three", DOES(FLIP, MODQ, 3, 60, HLQ_E_WIRE, SOME_STEP, THREE_JOBS)},
 
     /* Other damage. */

@@ -65,6 +65,7 @@ typedef struct saboteur {
     hlq_transport inner;
     deed deed;
     uint32_t channel, number;  /* which exchange */
+    int victim;                /* whose message is damaged */
     int at;                    /* which byte is damaged; from the end if negative */
     void (*halt)(void *scene); /* returns when the others have ended */
     void *scene;
@@ -82,7 +83,7 @@ static inline int saboteur_is_due(const saboteur *s, const hlq_exchange *x)
 /* What the victim is sent instead. */
 static inline hlq_message damaged(saboteur *s, const hlq_exchange *x)
 {
-    hlq_message m = x->send[s->deed == MIX_UP ? NEIGHBOUR : VICTIM];
+    hlq_message m = x->send[s->deed == MIX_UP ? NEIGHBOUR : s->victim];
     if (!CHECK(!x->sum && m.bytes > 0 && m.bytes < COPY_MOST)) return m;
     memcpy(s->copy, s->deed == REPLAY ? (const void *)s->last : m.data, m.bytes);
     s->copy[m.bytes] = 0;
@@ -97,7 +98,7 @@ static inline hlq_message damaged(saboteur *s, const hlq_exchange *x)
 static inline void damage(saboteur *s, hlq_exchange *x)
 {
     memcpy(s->send, x->send, sizeof s->send);
-    s->send[VICTIM] = damaged(s, x);
+    s->send[s->victim] = damaged(s, x);
     x->send = s->send;
 }
 
@@ -155,8 +156,8 @@ static inline hlq_status saboteur_begin(saboteur *s, hlq_exchange *x, char *erro
 {
     int is_due = saboteur_is_due(s, x);
     int is_last_time = x->channel + 1 == s->channel && x->number == s->number;
-    if (s->deed == REPLAY && is_last_time && CHECK(x->send[VICTIM].bytes < COPY_MOST)) {
-        memcpy(s->last, x->send[VICTIM].data, x->send[VICTIM].bytes);
+    if (s->deed == REPLAY && is_last_time && CHECK(x->send[s->victim].bytes < COPY_MOST)) {
+        memcpy(s->last, x->send[s->victim].data, x->send[s->victim].bytes);
     }
     if (is_due) prepare(s, x);
     if (is_due && s->deed == FAIL_START) return cut_cable(error);

@@ -37,6 +37,7 @@ static const char *options_fault(const hlq_options *o)
     if (o->struct_bytes != sizeof *o) return "options.struct_bytes is not sizeof(hlq_options)";
     if (!hlq_lattice_name(o->lattice)) return "options.lattice does not exist";
     if (!hlq_algorithm_name(o->algorithm)) return "options.algorithm does not exist";
+    if (!hlq_topology_name(o->topology)) return "options.topology does not exist";
     if (!(o->bits >= 1 && o->bits <= HLQ_BITS_MAX)) return "options.bits is not in 1 … 12";
     if ((int)o->probe < HLQ_PROBE_DEFAULT || o->probe > HLQ_PROBE_OFF) {
         return "options.probe does not exist";
@@ -86,7 +87,7 @@ static hlq_terms creation_terms(const hlq_options *o, int64_t node, int is_probi
     }
     terms.value[HLQ_TERM_FUNCTION] = HLQ_FUNCTION_CREATE;
     terms.value[HLQ_TERM_LATTICE] = (uint64_t)o->lattice;
-    terms.value[HLQ_TERM_ALGORITHM] = (uint64_t)o->algorithm;
+    terms.value[HLQ_TERM_ALGORITHM] = HLQ_ALGORITHM_OVER(o->algorithm, o->topology);
     terms.value[HLQ_TERM_BITS] = hlq_term_from_double(o->bits);
     terms.value[HLQ_TERM_TARGET] = hlq_term_from_double(o->target_nmse);
     terms.value[HLQ_TERM_MAX_ERROR] = hlq_term_from_double(o->max_error);

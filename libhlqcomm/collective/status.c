@@ -29,6 +29,16 @@ const char *hlq_algorithm_name(hlq_algorithm algorithm)
     return NULL;
 }
 
+const char *hlq_topology_name(hlq_topology topology)
+{
+    switch (topology) {
+    case HLQ_TOPOLOGY_AUTO: return "auto";
+    case HLQ_TOPOLOGY_ALL_TO_ALL: return "all_to_all";
+    case HLQ_TOPOLOGY_RING: return "ring";
+    }
+    return NULL;
+}
+
 const char *hlq_lattice_name(hlq_lattice lattice)
 {
     switch (lattice) {

@@ -50,6 +50,7 @@ static hlq_options input_options(input *in)
     if (!input_below(in, 4)) o.max_error = input_double(in);
     o.group = input_value(in, 4);
     o.probe = (hlq_probing)input_value(in, 3);
+    o.topology = (hlq_topology)input_value(in, 3);
     o.log_level = input_value(in, 4);
     o.log_sink = hear;
     return o;

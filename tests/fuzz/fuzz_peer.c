@@ -126,6 +126,7 @@ static void read_job(job *j)
     j->options.algorithm = (hlq_algorithm)input_below(in, HLQ_ALG_HIERARCHICAL + 1);
     j->options.bits = bits[input_below(in, 8)];
     j->options.min_bytes = 0;
+    j->options.topology = j->count % 2 ? HLQ_TOPOLOGY_RING : HLQ_TOPOLOGY_ALL_TO_ALL;
     j->call = (hlq_call)HLQ_CALL_INIT;
     j->options.probe = HLQ_PROBE_OFF;
     int cost = input_below(in, 4), is_modq = j->options.algorithm == HLQ_ALG_MODQ;

@@ -3,7 +3,8 @@
  * exact and associative, so the result has the same bits for any order of ranks and hops.
  *
  *   agree    on one exponent per block (modq_agree.c); the plan follows from it and does not travel
- *   code     every part; all-to-all to the owners, who add planes
+ *   code     every part; all-to-all to the owners, who add planes; or around a ring (modq_ring.c),
+ *            where every rank adds its own on the way to the owner
  *   check    A sum must lie inside 2^bits times the Voronoi cell, or it wraps. With every block
  *            goes Σ weight × coordinate of its unreduced point modulo 2^32, which adds up like the
  *            points; the decoded sum must have the same. A wrap changes coordinates by multiples of
@@ -31,73 +32,18 @@
 #include <math.h>
 #include <string.h>
 
-/* One block in this many is expected to need a further plane. */
-enum { FAILING_ONE_IN = 8 };
-
-/*
- * Planes beyond the first that let any sum fit. A sum's norm is at most 33 Σ rms (32 for a vector
- * with all energy of its block, and some for the exponent's rounding), plus 1 per contribution for
- * rounding to the lattice, in units of the scale; it must stay below 2^bits, for bits ≥ 2.
- */
-static int most_extra(int n)
-{
-    double beyond_agreed = fmax(1, sqrt(n) / 2);
-    for (int extra = 1; extra <= HLQ_BITS_MAX - 2; extra++) {
-        double width = 3.6 * exp2(HLQ_MODQ_SPREAD / 8.0 + extra);
-        double left = (1 - 33 * beyond_agreed / width) * exp2(2 + extra);
-        if (left > n) return extra;
-    }
-    return -1;
-}
-
-/* Bytes for check words and first planes of a part. */
-static size_t part_budget(const hlq_walk *w, const hlq_part *part)
-{
-    size_t blocks = part->place.blocks;
-    /* A reduce-scatter has both of the exponents' exchanges in its one leg. */
-    int exponents = w->operation == HLQ_ALL_REDUCE ? 1 : 2;
-    double spent = exponents * (double)hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks) +
-                   (double)hlq_segment_overhead(HLQ_FORM_MODULAR, blocks) +
-                   (double)hlq_segment_overhead(HLQ_FORM_FAILED, blocks) +
-                   (double)(blocks * HLQ_PLANE_BYTES / FAILING_ONE_IN);
-    double left = hlq_part_budget(w, part) - spent;
-    size_t least_bits = (size_t)hlq_least_bits(w, part);
-    size_t least = least_bits ? blocks * (4 + least_bits * HLQ_PLANE_BYTES) : 0;
-    return left > (double)least ? (size_t)left : least;
-}
-
-/* Longest message of a part: exponents, or as many planes as the budget or 12 bits allow. */
-static size_t longest_message_of(const hlq_walk *w, int p)
-{
-    hlq_part part = hlq_part_to(w, p);
-    size_t blocks = part.place.blocks;
-    size_t most = blocks * (4 + HLQ_BITS_MAX * HLQ_PLANE_BYTES);
-    size_t budget = part_budget(w, &part);
-    size_t planes =
-        hlq_segment_overhead(HLQ_FORM_MODULAR, blocks) + (budget < most ? budget : most);
-    size_t exponents = hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks);
-    return planes > exponents ? planes : exponents;
-}
-
-/* Of any part. They differ by a block at most, and one less leaves more for planes. */
-static size_t longest_message(const hlq_walk *w)
-{
-    size_t a = longest_message_of(w, 0), b = longest_message_of(w, w->size - 1);
-    return a > b ? a : b;
-}
-
 static modq_space lay_out(const hlq_walk *w, hlq_arena *arena)
 {
     int n = w->size;
     hlq_arena_take(arena, sizeof(modq_space)); /* itself, see space_of() */
     hlq_place largest = hlq_part_to(w, 0).place;
-    size_t message = longest_message(w);
+    size_t message = hlq_modq_longest_message(w);
     modq_space s = {
         .work = w->residual ? hlq_arena_take(arena, hlq_send_elems(w) * sizeof *s.work) : NULL,
         .exponent = hlq_arena_take(arena, largest.blocks * sizeof *s.exponent),
         .sum = hlq_arena_take(arena, message),
         .part = hlq_arena_take(arena, (size_t)n * sizeof *s.part),
-        .most_extra = most_extra(n),
+        .most_extra = hlq_modq_most_extra(n),
     };
     for (int p = 0; p < n; p++) {
         hlq_part to = hlq_part_to(w, p);
@@ -130,23 +76,6 @@ static size_t workspace_bytes(const hlq_walk *w)
 /* The walk's own; the first step fills it in. */
 static modq_space *space_of(const hlq_walk *w) { return (modq_space *)(void *)w->arena.base; }
 
-static uint64_t wire_bytes(const hlq_walk *w)
-{
-    int n = w->size;
-    uint64_t bytes = 0;
-    for (int p = 0; p < n; p++) {
-        hlq_part part = hlq_part_to(w, p);
-        size_t blocks = part.place.blocks;
-        if (!blocks) continue;
-        uint64_t exponents = hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks);
-        uint64_t codes = hlq_segment_overhead(HLQ_FORM_MODULAR, blocks) + part_budget(w, &part);
-        uint64_t answer = exponents + hlq_segment_overhead(HLQ_FORM_FAILED, blocks);
-        if (w->operation == HLQ_ALL_REDUCE) answer += codes;
-        bytes += p == w->rank ? (uint64_t)(n - 1) * answer : exponents + codes;
-    }
-    return bytes;
-}
-
 /*
  * The tensors as they are coded. A residual is added once, into a copy, since blocks may be coded
  * again; it is emptied and will take up what encoding leaves over.
@@ -171,8 +100,8 @@ static void plan_parts(const hlq_walk *w, modq_space *s)
         modq_part *part = &s->part[p];
         hlq_place *place = &part->frame.place;
         hlq_part to = hlq_part_to(w, p);
-        part->plan = hlq_plan_bits(part->code, place->blocks, HLQ_BITS_MAX, 4, part_budget(w, &to),
-                                   part->bits);
+        part->plan = hlq_plan_bits(part->code, place->blocks, HLQ_BITS_MAX, 4,
+                                   hlq_modq_part_budget(w, &to), part->bits);
         part->frame.form = HLQ_FORM_MODULAR;
         part->frame.spread = HLQ_MODQ_SPREAD;
         part->frame.bytes = place->blocks
@@ -202,12 +131,11 @@ static void encode_parts(const hlq_walk *w, modq_space *s)
     w->stats->seconds_encode += hlq_now() - begin;
 }
 
-/* The owner adds everybody's codes of its part, and decodes the sums that pass the check. */
+/* The owner adds everybody's codes of its part. */
 static hlq_status add_own_part(const hlq_walk *w, modq_space *s)
 {
     modq_part *own = &s->part[w->rank];
-    size_t blocks = own->frame.place.blocks;
-    if (!blocks) return HLQ_OK;
+    if (!own->frame.place.blocks) return HLQ_OK;
     double begin = hlq_now();
     hlq_run sum, more;
     memcpy(s->sum, own->out, own->frame.bytes);
@@ -219,11 +147,23 @@ static hlq_status add_own_part(const hlq_walk *w, modq_space *s)
         hlq_modq_complete_run(own, s->part[p].in, &more);
         w->comm->kernels->planes_add(&sum, &more);
     }
+    w->stats->seconds_reduce += hlq_now() - begin;
+    return HLQ_OK;
+}
+
+/* The owner decodes the sums that pass the check. */
+static void check_own_part(const hlq_walk *w, modq_space *s)
+{
+    modq_part *own = &s->part[w->rank];
+    size_t blocks = own->frame.place.blocks;
+    if (!blocks) return;
+    double begin = hlq_now();
+    hlq_run sum = hlq_segment_view(&own->frame, s->sum);
+    hlq_modq_complete_run(own, s->sum, &sum);
     uint8_t *failed = own->failed + HLQ_HEADER_BYTES;
     memset(failed, 0, (blocks + 7) / 8);
     w->comm->kernels->decode(&sum, hlq_output_factor(w), w->dtype, w->recv, w->count, failed);
     w->stats->seconds_reduce += hlq_now() - begin;
-    return HLQ_OK;
 }
 
 /* Checks have done their work and stay behind: planes move up in their place. */
@@ -295,7 +235,20 @@ static void finish(const hlq_walk *w, modq_space *s, const hlq_code_stats *resul
 
 /* Steps -------------------------------------------------------------------------------------- */
 
-enum { EXPONENTS, MERGE, CODE, ADD, FAILURES, TRY_ROUND, HEAR_ROUND, GATHERED, DECODE, END };
+enum {
+    EXPONENTS,
+    MERGE,
+    CODE,
+    ADD,
+    FAILURES,
+    TRY_ROUND,
+    HEAR_ROUND,
+    GATHERED,
+    DECODE,
+    HOP_OF_CODES, /* around a ring, in place of ADD */
+    HOP_OF_SUMS,  /* in place of GATHERED */
+    END
+};
 
 static hlq_status exponents_step(hlq_walk *w)
 {
@@ -314,14 +267,35 @@ static hlq_status code_step(hlq_walk *w)
     HLQ_TRY(hlq_modq_read_exponents(w, s));
     plan_parts(w, s);
     encode_parts(w, s);
-    hlq_modq_send_parts(w, s);
+    if (hlq_modq_is_ring(w)) {
+        hlq_modq_ring_codes(w, s);
+        w->next = HOP_OF_CODES;
+    } else {
+        hlq_modq_send_parts(w, s);
+    }
     return HLQ_OK;
+}
+
+static void check_sums(hlq_walk *w, modq_space *s)
+{
+    check_own_part(w, s);
+    hlq_modq_share_failures(w, s);
+    w->next = FAILURES;
 }
 
 static hlq_status add_step(hlq_walk *w)
 {
     HLQ_TRY(add_own_part(w, space_of(w)));
-    hlq_modq_share_failures(w, space_of(w));
+    check_sums(w, space_of(w));
+    return HLQ_OK;
+}
+
+static hlq_status codes_hop_step(hlq_walk *w)
+{
+    int done;
+    w->next = HOP_OF_CODES;
+    HLQ_TRY(hlq_modq_ring_add(w, space_of(w), &done));
+    if (done) check_sums(w, space_of(w));
     return HLQ_OK;
 }
 
@@ -331,8 +305,9 @@ static hlq_status sums_are_there(hlq_walk *w, modq_space *s)
     hlq_code_stats result = {0};
     if (w->operation == HLQ_ALL_REDUCE) {
         drop_checks(w, s);
-        hlq_modq_gather_parts(w, s);
-        w->next = GATHERED;
+        if (hlq_modq_is_ring(w)) hlq_modq_ring_sums(w, s);
+        else hlq_modq_gather_parts(w, s);
+        w->next = hlq_modq_is_ring(w) ? HOP_OF_SUMS : GATHERED;
         return HLQ_OK;
     }
     HLQ_TRY(count_own_sums(w, s, &result));
@@ -378,15 +353,31 @@ static hlq_status gathered_step(hlq_walk *w)
 {
     if (!w->stats->overloads) return decode_step(w);
     hlq_modq_gather_extended(w, space_of(w));
+    w->next = DECODE;
     return HLQ_OK;
 }
 
+static hlq_status sums_hop_step(hlq_walk *w)
+{
+    int done;
+    w->next = HOP_OF_SUMS;
+    HLQ_TRY(hlq_modq_ring_pass(w, space_of(w), &done));
+    return done ? gathered_step(w) : HLQ_OK;
+}
+
 static hlq_step *const steps[] = {
-    [EXPONENTS] = exponents_step, [MERGE] = merge_step,
-    [CODE] = code_step,           [ADD] = add_step,
-    [FAILURES] = failures_step,   [TRY_ROUND] = try_step,
-    [HEAR_ROUND] = hear_step,     [GATHERED] = gathered_step,
-    [DECODE] = decode_step,       [END] = NULL,
+    [EXPONENTS] = exponents_step,
+    [MERGE] = merge_step,
+    [CODE] = code_step,
+    [ADD] = add_step,
+    [FAILURES] = failures_step,
+    [TRY_ROUND] = try_step,
+    [HEAR_ROUND] = hear_step,
+    [GATHERED] = gathered_step,
+    [DECODE] = decode_step,
+    [HOP_OF_CODES] = codes_hop_step,
+    [HOP_OF_SUMS] = sums_hop_step,
+    [END] = NULL,
 };
 
-const hlq_algorithm_entry hlq_modq = {wire_bytes, workspace_bytes, steps};
+const hlq_algorithm_entry hlq_modq = {hlq_modq_wire_bytes, workspace_bytes, steps};

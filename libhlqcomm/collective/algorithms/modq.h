@@ -1,6 +1,7 @@
 /*
  * The parts of modq: agreement on exponents (modq_agree.c), more planes for sums that did not fit
- * (modq_extend.c, on the codes of modq_long.c), messages (modq_messages.c). modq.c tells the story.
+ * (modq_extend.c, on the codes of modq_long.c), messages (modq_messages.c), those around a ring
+ * (modq_ring.c), what they may take (modq_budget.c). modq.c tells the story.
  */
 #ifndef HLQ_COLLECTIVE_MODQ_H
 #define HLQ_COLLECTIVE_MODQ_H
@@ -22,6 +23,7 @@ enum { HLQ_MODQ_SPREAD = -3 };
  */
 typedef struct modq_long {
     size_t blocks, words;
+    int unseen;         /* the owner has not been sent the first codes of each rank */
     uint64_t *position; /* in the tensor */
     size_t *index;      /* in the part */
     size_t *offset;
@@ -53,6 +55,7 @@ typedef struct modq_space {
     modq_part *part;     /* one per rank */
     int most_extra;      /* further planes with which any sum fits */
     int round;           /* of modq_extend.c: 0, 1, … */
+    int hops;            /* of modq_ring.c: those begun */
     uint32_t **received; /* per rank: its long codes of the own part; the own entry is their sum */
     uint32_t **checks;   /* per rank: check words of the same */
     uint32_t *trial_side, *trial_planes; /* a compact run being tried or decoded */
@@ -60,6 +63,13 @@ typedef struct modq_space {
     uint8_t *trial_code, *trial_bits;
     uint8_t *trial; /* sealed message: 1 bit per block tried, its sum did not fit */
 } modq_space;
+
+/* Bytes for check words and first planes of a part; of the longest message of any part; and, as the
+   walk's, of all that this rank sends. Planes beyond the first that let any sum of n fit. */
+size_t hlq_modq_part_budget(const hlq_walk *w, const hlq_part *part);
+size_t hlq_modq_longest_message(const hlq_walk *w);
+uint64_t hlq_modq_wire_bytes(const hlq_walk *w);
+int hlq_modq_most_extra(int n);
 
 /* Opens a segment from rank p, or fails in the communicator's words. The own needs no check. */
 hlq_status hlq_modq_from(const hlq_walk *w, int p, const hlq_frame *frame, uint8_t *segment,
@@ -70,6 +80,17 @@ void hlq_modq_send_parts(const hlq_walk *w, modq_space *s);
 /* Next: s->sum to everybody; rank p's will be at hlq_modq_gathered(p). */
 void hlq_modq_gather_parts(const hlq_walk *w, modq_space *s);
 uint8_t *hlq_modq_gathered(const hlq_walk *w, modq_space *s, int p);
+
+/*
+ * The same around a ring (modq_ring.c), hop by hop: begun by ring_codes, then ring_add with what
+ * each hop brought, until it is done: the own part's sum is at s->sum. And by ring_sums, then
+ * ring_pass, until all sums are where gather_parts would have put them.
+ */
+int hlq_modq_is_ring(const hlq_walk *w);
+void hlq_modq_ring_codes(const hlq_walk *w, modq_space *s);
+hlq_status hlq_modq_ring_add(const hlq_walk *w, modq_space *s, int *done);
+void hlq_modq_ring_sums(const hlq_walk *w, modq_space *s);
+hlq_status hlq_modq_ring_pass(const hlq_walk *w, modq_space *s, int *done);
 
 /*
  * Messages without a header: a checksum, then so many bytes, or nothing at all for none. Sealed

@@ -1,7 +1,8 @@
 /*
  * More planes for sums that did not fit. A wrapped sum is right modulo 2^bits; what is missing are
  * the higher planes of everybody's codes. Scale and codes stay what they were, so a further plane
- * costs 32 bytes per rank and block, and nothing already sent is sent again.
+ * costs 32 bytes per rank and block, and nothing already sent is sent again. (Around a ring the
+ * owner was sent sums only, and has the first planes to come, too.)
  *
  *   everybody   learns which blocks failed, codes those again with all planes they may ever need,
  *               and sends the owner one plane more, then another, then the rest
@@ -44,7 +45,11 @@ static hlq_status start_longs(hlq_walk *w, modq_space *s)
         return hlq_fail(w, HLQ_E_NOMEM, "no memory for %zu bytes of longer codes", counting.used);
     }
     hlq_longs_lay_out(w, s, &w->more);
-    for (int p = 0; p < w->size; p++) hlq_long_list(s, &s->part[p], 0);
+    for (int p = 0; p < w->size; p++) {
+        hlq_long_list(s, &s->part[p], 0);
+        s->part[p].more.unseen = hlq_modq_is_ring(w);
+    }
+    if (hlq_modq_is_ring(w)) return HLQ_OK;
     modq_part *own = &s->part[w->rank];
     for (int p = 0; p < w->size && own->more.blocks; p++) {
         hlq_run run;

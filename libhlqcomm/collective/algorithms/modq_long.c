@@ -19,7 +19,13 @@ size_t hlq_long_planes(const modq_long *more, size_t i, int extra)
     return is_fresh(more, i, extra) ? HLQ_BITS_MAX : (size_t)(more->bits[i] + extra);
 }
 
-/* First plane that travels when a block goes from `have` to `want` further planes. */
+/* Whether all of a code travels, with its check: it is fresh, or nothing of it was sent before. */
+static int is_whole(const modq_long *more, size_t i, int have, int want)
+{
+    return is_fresh(more, i, want) || (more->unseen && have == 0);
+}
+
+/* First plane that goes beyond those of `have`, when a block goes to `want` further planes. */
 static size_t first_new_plane(const modq_long *more, size_t i, int have, int want)
 {
     return is_fresh(more, i, want) ? 0 : (size_t)(more->bits[i] + have);
@@ -176,13 +182,14 @@ size_t hlq_long_move_planes(const modq_long *more, int have, int want, uint32_t 
     size_t at = 0;
     for (size_t i = 0; i < more->blocks; i++) {
         if (more->extra[i]) continue;
-        size_t first = first_new_plane(more, i, have, want);
+        int whole = is_whole(more, i, have, want);
+        size_t first = whole ? 0 : first_new_plane(more, i, have, want);
         size_t bytes = (hlq_long_planes(more, i, want) - first) * HLQ_PLANE_BYTES;
         uint32_t *p = planes + more->offset[i] + first * HLQ_PLANE_WORDS;
         if (message && back) memcpy(p, message + at, bytes);
         if (message && !back) memcpy(message + at, p, bytes);
         at += bytes;
-        if (!is_fresh(more, i, want)) continue;
+        if (!whole) continue;
         if (message && back) memcpy(&checks[i], message + at, sizeof *checks);
         if (message && !back) memcpy(message + at, &checks[i], sizeof *checks);
         at += sizeof *checks;

@@ -4,7 +4,8 @@
  *
  *   first sent   ┌────────┬ first new plane
  *   have         ├────────┼────┐
- *   want         └────────┴────┴────┐      what travels: from have to want; of fresh codes all
+ *   want         └────────┴────┴────┐      what travels: from have to want; of fresh codes all,
+ *                                          as of those that went around a ring, at first
  */
 #ifndef HLQ_COLLECTIVE_MODQ_LONG_H
 #define HLQ_COLLECTIVE_MODQ_LONG_H

@@ -162,8 +162,16 @@ typedef enum hlq_algorithm {
     HLQ_ALG_HIERARCHICAL = 5,
 } hlq_algorithm;
 
+/* Who sends to whom in MODQ's large exchanges. The result is the same, bit by bit. */
+typedef enum hlq_topology {
+    HLQ_TOPOLOGY_AUTO = 0,       /* all-to-all */
+    HLQ_TOPOLOGY_ALL_TO_ALL = 1, /* to the owner of each part, and from it to all, at once */
+    HLQ_TOPOLOGY_RING = 2,       /* to the next rank only, n - 1 times each way */
+} hlq_topology;
+
 /* "twoshot", "E8", … ; NULL for a value that does not exist. Static storage. */
 HLQ_API const char *hlq_algorithm_name(hlq_algorithm algorithm);
+HLQ_API const char *hlq_topology_name(hlq_topology topology);
 HLQ_API const char *hlq_lattice_name(hlq_lattice lattice);
 HLQ_API const char *hlq_operation_name(hlq_operation operation);
 HLQ_API const char *hlq_op_name(hlq_op op);
@@ -209,7 +217,8 @@ typedef struct hlq_options {
                   0: the machine is, where the transport can tell */
     hlq_probing probe; /* whether AUTO measures what pays; default: as HLQ_PROBE=on|off says, else
                           on */
-    int log_level;     /* hlq_log_level, see hlqcomm/log.h; 0: what HLQ_LOG says, else none */
+    hlq_topology topology;
+    int log_level; /* hlq_log_level, see hlqcomm/log.h; 0: what HLQ_LOG says, else none */
     void (*log_sink)(void *user, int level, const char *line); /* NULL: lines go to stderr */
     void *log_user;                                            /* for log_sink */
 } hlq_options;
@@ -226,6 +235,7 @@ typedef struct hlq_options {
      0.0,                                                                                          \
      0,                                                                                            \
      HLQ_PROBE_DEFAULT,                                                                            \
+     HLQ_TOPOLOGY_AUTO,                                                                            \
      0,                                                                                            \
      NULL,                                                                                         \
      NULL}
