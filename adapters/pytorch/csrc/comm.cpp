@@ -1,5 +1,5 @@
 /*
- * Comm: checks and conversions around hlq_all_reduce, hlq_comm_plan, hlq_comm_stats.
+ * Comm: checks and conversions around the collectives, hlq_comm_plan, hlq_comm_stats.
  */
 #include "comm.h"
 
@@ -8,6 +8,8 @@
 #include "status.h"
 
 #include <c10/core/ScalarType.h>
+
+#include <thread>
 
 namespace py = pybind11;
 
@@ -107,6 +109,33 @@ void set_option(hlq_options *options, const std::string &name, py::handle value)
     }
 }
 
+/* What libhlqcomm calls count: the elements of the smaller tensor. */
+size_t count_of(const Collective &collective)
+{
+    const bool reduces = collective.operation == HLQ_REDUCE_SCATTER;
+    return static_cast<size_t>((reduces ? collective.output : collective.input).numel());
+}
+
+hlq_status start(hlq_comm *comm, const Collective &collective, hlq_request **request)
+{
+    const void *send = collective.input.const_data_ptr();
+    void *recv = collective.output.mutable_data_ptr();
+    const size_t count = count_of(collective);
+    const hlq_dtype dtype = compressible_dtype_from(collective.input.scalar_type());
+    const hlq_call *call = &collective.call;
+    switch (collective.operation) {
+    case HLQ_ALL_REDUCE:
+        return hlq_all_reduce_start(comm, send, recv, count, dtype, collective.op, call, nullptr,
+                                    request);
+    case HLQ_REDUCE_SCATTER:
+        return hlq_reduce_scatter_start(comm, send, recv, count, dtype, collective.op, call,
+                                        nullptr, request);
+    case HLQ_ALL_GATHER:
+        return hlq_all_gather_start(comm, send, recv, count, dtype, call, nullptr, request);
+    default: throw invalid("this collective has no tensors of equal parts");
+    }
+}
+
 } // namespace
 
 hlq_dtype dtype_from(at::ScalarType type)
@@ -117,6 +146,15 @@ hlq_dtype dtype_from(at::ScalarType type)
     default:
         throw invalid(std::string("dtype ") + c10::toString(type) +
                       " is not supported; use torch.float32 or torch.bfloat16");
+    }
+}
+
+hlq_dtype compressible_dtype_from(at::ScalarType type)
+{
+    switch (type) {
+    case at::kHalf: return HLQ_FLOAT16;
+    case at::kDouble: return HLQ_FLOAT64;
+    default: return dtype_from(type);
     }
 }
 
@@ -148,6 +186,11 @@ Comm::~Comm() { close(); }
 void Comm::close()
 {
     std::lock_guard<std::mutex> lock(mutex_);
+    close_locked();
+}
+
+void Comm::close_locked()
+{
     if (handle_ == nullptr) {
         return;
     }
@@ -159,6 +202,19 @@ void Comm::close()
         hlq_comm_destroy(handle_);
     }
     handle_ = nullptr;
+}
+
+void Comm::abandon_locked(const Collective &collective)
+{
+    if (over_mpi_) {
+        close_locked();
+        return;
+    }
+    /* A backend of c10d is only destroyed when its works are over, at its timeout. Nobody should
+     * wait for that; the tensors must. */
+    hlq_comm *handle = handle_;
+    handle_ = nullptr;
+    std::thread([handle, collective] { hlq_comm_destroy(handle); }).detach();
 }
 
 hlq_comm *Comm::open_handle()
@@ -204,23 +260,62 @@ void Comm::all_reduce(const at::Tensor &input, const at::Tensor &output, const C
     }
 }
 
-hlq_plan_info Comm::plan(int64_t count, hlq_dtype dtype, const CallNames &names)
+void Comm::run(const Collective &collective, const Watch &watch)
 {
+    const double look_s = 0.05; /* how long abort() of a process group may go unnoticed */
     std::lock_guard<std::mutex> lock(mutex_);
     hlq_comm *comm = open_handle();
-    if (count < 0) {
-        throw invalid("count is negative");
+    hlq_request *request = nullptr;
+    hlq_status status = start(comm, collective, &request);
+    while (status == HLQ_OK && request != nullptr) {
+        status = hlq_wait(request, look_s);
+        if (status != HLQ_E_PENDING) {
+            break;
+        }
+        status = HLQ_OK;
+        try {
+            watch();
+        } catch (...) {
+            abandon_locked(collective);
+            throw;
+        }
     }
-    const hlq_call call = call_from(names);
-    const hlq_op op = op_from(names.op);
+    if (status != HLQ_OK) {
+        throw Failure(status, hlq_comm_last_error(comm));
+    }
+}
+
+hlq_plan_info Comm::plan_locked(hlq_operation operation, size_t count, hlq_dtype dtype, hlq_op op,
+                                const hlq_call &call)
+{
+    hlq_comm *comm = open_handle();
     hlq_plan_info info = {};
     info.struct_bytes = sizeof info;
-    const hlq_status status =
-        hlq_comm_plan(comm, static_cast<size_t>(count), dtype, op, &call, &info);
+    info.operation = operation;
+    const hlq_status status = hlq_comm_plan(comm, count, dtype, op, &call, &info);
     if (status != HLQ_OK) {
         throw Failure(status, hlq_comm_last_error(comm));
     }
     return info;
+}
+
+hlq_plan_info Comm::plan(int64_t count, hlq_dtype dtype, const CallNames &names)
+{
+    std::lock_guard<std::mutex> lock(mutex_);
+    open_handle();
+    if (count < 0) {
+        throw invalid("count is negative");
+    }
+    return plan_locked(HLQ_ALL_REDUCE, static_cast<size_t>(count), dtype, op_from(names.op),
+                       call_from(names));
+}
+
+hlq_plan_info Comm::plan(const Collective &collective)
+{
+    std::lock_guard<std::mutex> lock(mutex_);
+    return plan_locked(collective.operation, count_of(collective),
+                       compressible_dtype_from(collective.input.scalar_type()), collective.op,
+                       collective.call);
 }
 
 hlq_stats Comm::stats()

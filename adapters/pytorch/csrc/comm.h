@@ -9,6 +9,7 @@
 #include <hlqcomm/hlqcomm.h>
 #include <pybind11/pybind11.h>
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -25,8 +26,19 @@ struct CallNames {
     std::string algorithm;
 };
 
+/* One collective on contiguous host tensors that do not change until it is over. */
+struct Collective {
+    hlq_operation operation; /* all-reduce, reduce-scatter or all-gather */
+    at::Tensor input, output;
+    hlq_op op; /* ignored by all-gather */
+    hlq_call call;
+};
+
 class Comm {
 public:
+    /* Called again and again while a collective is under way; throws to give it up. */
+    using Watch = std::function<void()>;
+
     /* Takes over handle; over_mpi: it must not outlive MPI_Finalize. */
     Comm(hlq_comm *handle, bool over_mpi);
     ~Comm();
@@ -39,6 +51,16 @@ public:
     /* Needs no GIL. A rank with wrong arguments tells the others, so that none of them waits. */
     void all_reduce(const at::Tensor &input, const at::Tensor &output, const CallNames &names,
                     const std::optional<at::Tensor> &residual);
+
+    /*
+     * Runs a collective whose arguments are valid by construction. Unlike all_reduce() it never
+     * measures what pays (hlq_options.probe), so that results are the same on every run. When watch
+     * throws, the communicator is closed, which is the only way to end a collective early.
+     */
+    void run(const Collective &collective, const Watch &watch);
+
+    /* What such a collective would cost. */
+    hlq_plan_info plan(const Collective &collective);
 
     /* Takes part in the next collective by failing it, on every rank, with a sentence that names
      * this one. For a rank that cannot make the call the others wait for. */
@@ -53,6 +75,10 @@ public:
 private:
     hlq_comm *open_handle();
     void refuse_locked();
+    void close_locked();
+    void abandon_locked(const Collective &collective);
+    hlq_plan_info plan_locked(hlq_operation operation, size_t count, hlq_dtype dtype, hlq_op op,
+                              const hlq_call &call);
 
     std::mutex mutex_; /* a communicator serves one thread at a time */
     hlq_comm *handle_;
@@ -60,7 +86,10 @@ private:
     const int rank_, size_;
 };
 
-/* Dtypes that libhlqcomm knows; throws for others. */
+/* Dtypes that gradients with error feedback may have; throws for others. */
 hlq_dtype dtype_from(at::ScalarType type);
+
+/* Dtypes that libhlqcomm can compress; throws for others. */
+hlq_dtype compressible_dtype_from(at::ScalarType type);
 
 } // namespace hlqtorch

@@ -3,6 +3,7 @@
  * comm.h, mpi_world.h, process_group.h and describe.h; what Python sees, with types, is in
  * hlqtorch/_C.pyi. Loading it also registers the operators of ops.cpp.
  */
+#include "backend.h"
 #include "comm.h"
 #include "describe.h"
 #include "mpi_world.h"
@@ -11,6 +12,7 @@
 
 #include <torch/csrc/Dtype.h>
 #include <torch/csrc/Exceptions.h>
+#include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/jit/python/pybind_utils.h>
 #include <torch/csrc/utils/pybind.h>
 
@@ -20,19 +22,30 @@ namespace hlqtorch {
 
 namespace {
 
-std::unique_ptr<Comm> make_mpi(const std::vector<int> &ranks, const py::kwargs &arguments)
+std::shared_ptr<Comm> make_mpi(const std::vector<int> &ranks, const py::kwargs &arguments)
 {
     const hlq_options options = options_from(arguments);
     py::gil_scoped_release released;
-    return std::make_unique<Comm>(comm_over_mpi(ranks, options), true);
+    return std::make_shared<Comm>(comm_over_mpi(ranks, options), true);
 }
 
-std::unique_ptr<Comm> make_process_group(c10d::ProcessGroup &group, const py::kwargs &arguments)
+std::shared_ptr<Comm> make_over_backend(const c10::intrusive_ptr<c10d::Backend> &backend,
+                                        const hlq_options &options)
 {
-    const hlq_options options = options_from(arguments);
-    auto owned = c10::intrusive_ptr<c10d::ProcessGroup>::unsafe_reclaim_from_nonowning(&group);
     py::gil_scoped_release released;
-    return std::make_unique<Comm>(comm_over_process_group(owned, options), false);
+    return std::make_shared<Comm>(comm_over_backend(backend, options), false);
+}
+
+std::shared_ptr<Comm> make_process_group(c10d::ProcessGroup &group, const py::kwargs &arguments)
+{
+    return make_over_backend(group.getBackend(c10::DeviceType::CPU), options_from(arguments));
+}
+
+std::shared_ptr<Comm> make_backend(c10d::Backend &backend, const py::kwargs &arguments)
+{
+    return make_over_backend(
+        c10::intrusive_ptr<c10d::Backend>::unsafe_reclaim_from_nonowning(&backend),
+        options_from(arguments));
 }
 
 void all_reduce(Comm &comm, const at::Tensor &input, const at::Tensor &output,
@@ -93,16 +106,13 @@ py::dict stats(Comm &comm)
 }
 
 /*
- * Ends a future with an exception that keeps its Python class on the way through DDP's reducer and
- * the autograd engine. torch.futures.Future.set_exception() would not do: it stores the exception
- * as a value that only Python's wait() raises, and the reducer waits in C++.
+ * Ends a future with an exception that keeps its class. torch.futures.Future.set_exception() would
+ * not do: it stores the exception as a value that only Python's wait() raises, and DDP's reducer
+ * waits in C++.
  */
 void fail(torch::jit::PythonFutureWrapper &future, const py::object &exception)
 {
-    PyErr_SetObject(reinterpret_cast<PyObject *>(Py_TYPE(exception.ptr())), exception.ptr());
-    python_error error;
-    error.persist();
-    std::exception_ptr pointer = std::make_exception_ptr(std::move(error));
+    std::exception_ptr pointer = pointer_to(exception);
     py::gil_scoped_release released;
     future.fut->setError(std::move(pointer));
 }
@@ -133,11 +143,14 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module)
     module.def("lut_two_sided", lut_two_sided, py::arg("lattice"), py::arg("dim"), py::arg("q"),
                py::arg("centred"), "Inner products of all pairs of representatives.");
 
-    py::class_<Comm>(module, "Comm", "One rank's end of a group that reduces tensors.")
+    py::class_<Comm, std::shared_ptr<Comm>>(module, "Comm",
+                                            "One rank's end of a group that reduces tensors.")
         .def_static("mpi", make_mpi, py::arg("ranks") = std::vector<int>(),
                     "Over MPI: the given ranks of MPI_COMM_WORLD, all if none are given.")
         .def_static("process_group", make_process_group, py::arg("group"),
                     "Over a process group for host tensors that nobody else uses.")
+        .def_static("backend", make_backend, py::arg("backend"),
+                    "Over a backend of torch.distributed for host tensors that nobody else uses.")
         .def_property_readonly("rank", &Comm::rank)
         .def_property_readonly("size", &Comm::size)
         .def("all_reduce", all_reduce, py::arg("input"), py::arg("output"), py::arg("op") = "sum",
@@ -151,4 +164,9 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module)
         .def("stats", stats, "What the last collective did.")
         .def("close", &Comm::close, py::call_guard<py::gil_scoped_release>(),
              "Frees everything; later calls raise.");
+
+    module.def("mpi_start", mpi_start, py::call_guard<py::gil_scoped_release>(),
+               "Starts MPI if nobody has; whether any thread may call it at any time.");
+    module.def("mpi_is_running", mpi_is_running, "Between MPI_Init and MPI_Finalize.");
+    define_backend(module);
 }

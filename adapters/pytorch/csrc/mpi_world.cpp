@@ -88,6 +88,14 @@ MPI_Comm part_of_world(const std::vector<int> &ranks)
 
 } // namespace
 
+bool mpi_start()
+{
+    start_mpi();
+    int level = MPI_THREAD_SINGLE;
+    MPI_Query_thread(&level);
+    return level == MPI_THREAD_MULTIPLE;
+}
+
 bool mpi_is_running()
 {
     int initialized = 0, finalized = 0;
@@ -133,6 +141,8 @@ void mpi_finish()
 std::string mpi_library() { return hlq_mpi_library(); }
 
 #else
+
+bool mpi_start() { return false; }
 
 bool mpi_is_running() { return false; }
 

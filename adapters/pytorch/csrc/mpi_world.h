@@ -23,6 +23,12 @@ hlq_comm *comm_over_mpi(const std::vector<int> &ranks, const hlq_options &option
 void mpi_remember(Comm *comm);
 void mpi_forget(Comm *comm);
 
+/*
+ * Starts MPI if nobody has, which is collective over all ranks of the job. Whether MPI then lets
+ * threads call it at the same time; process groups, which have a thread each, need that.
+ */
+bool mpi_start();
+
 /* Between MPI_Init and MPI_Finalize. */
 bool mpi_is_running();
 

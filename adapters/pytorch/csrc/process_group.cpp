@@ -151,13 +151,12 @@ void destroy(void *self) { delete static_cast<Carrier *>(self); }
 
 } // namespace
 
-hlq_comm *comm_over_process_group(const c10::intrusive_ptr<c10d::ProcessGroup> &group,
-                                  const hlq_options &options)
+hlq_comm *comm_over_backend(c10::intrusive_ptr<c10d::Backend> backend, const hlq_options &options)
 {
     auto carrier = std::make_unique<Carrier>();
-    carrier->backend = group->getBackend(c10::DeviceType::CPU);
-    carrier->rank = group->getRank();
-    carrier->size = group->getSize();
+    carrier->backend = std::move(backend);
+    carrier->rank = carrier->backend->getRank();
+    carrier->size = carrier->backend->getSize();
     carrier->timeout = milliseconds_from(options.timeout_s);
     carrier->sent_bytes.resize(carrier->size);
     carrier->received_bytes.resize(carrier->size);

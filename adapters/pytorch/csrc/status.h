@@ -7,6 +7,7 @@
 #include <hlqcomm/hlqcomm.h>
 #include <pybind11/pybind11.h>
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -33,6 +34,16 @@ inline Failure invalid(const std::string &sentence) { return Failure(HLQ_E_INVAL
 
 /* [(name, value, sentence), …] of HLQ_STATUS_LIST. */
 pybind11::list status_list();
+
+/*
+ * A pointer to a Python exception, to be thrown by another thread. It keeps its class on the way
+ * through c10d, DDP's reducer and the autograd engine, all of which know torch's python_error and
+ * none of which knows a Failure. Needs the GIL.
+ */
+std::exception_ptr pointer_to(const pybind11::object &exception);
+
+/* The same of what a Failure becomes in Python. Takes the GIL. */
+std::exception_ptr pointer_to(const Failure &failure);
 
 /* Makes pybind11 turn a Failure into the class that hlqtorch.errors has for its status. */
 void register_failures();

@@ -1,10 +1,12 @@
 """What the compiled extension offers. Sources: csrc/; contracts in full: hlqcomm/hlqcomm.h."""
 
+import datetime
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 import torch
-from torch.distributed import ProcessGroup
+from torch.distributed import ProcessGroup, Store
+from torch.distributed.distributed_c10d import Backend
 from typing_extensions import Unpack
 
 Algorithm = Literal["auto", "twoshot", "oneshot", "modq", "native", "hierarchical"]
@@ -71,6 +73,10 @@ class Comm:
     def process_group(group: ProcessGroup, **options: Unpack[Options]) -> Comm:
         """Over a process group for host tensors (gloo), used by nobody else; collective over it."""
 
+    @staticmethod
+    def backend(backend: Backend, **options: Unpack[Options]) -> Comm:
+        """The same over a backend that is in no process group."""
+
     @property
     def rank(self) -> int: ...
     @property
@@ -118,6 +124,74 @@ class Comm:
     def close(self) -> None:
         """Frees everything; later calls raise. Harmless when repeated."""
 
+class HLQOptions(Backend.Options):
+    """What a process group of backend ``hlq`` compresses, and how: its ``pg_options``.
+
+    Sums and averages (all-reduce, reduce-scatter, also coalesced) of floating-point host tensors
+    are compressed, everything else is exact. Equal on all ranks of the group, timeout excepted.
+    """
+
+    def __init__(
+        self,
+        *,
+        bits: float = 4.0,
+        algorithm: Algorithm = "auto",
+        target_nmse: float = 0.0,
+        min_bytes: int = 65536,
+        all_gather: bool = False,
+        lattice: Literal["E8", "D4", "Z"] = "E8",
+        seed: int = 0,
+        transport: Literal["auto", "mpi", "process_group"] = "auto",
+        timeout: float | None = None,
+    ) -> None:
+        """Options of a group that compresses.
+
+        Args:
+            bits: budget on the wire, bits per number, everything counted; 1 … 12.
+            algorithm: as for Comm. "auto" never measures here: the same bits on every run.
+            target_nmse: instead of bits, the error ‖result - exact‖² / ‖exact‖² to aim at.
+            min_bytes: inputs of fewer bytes stay exact: the tensors of one call together, those of
+                all ranks for an all-gather.
+            all_gather: compress all-gathers too, which nobody expects to be lossy.
+            lattice: as for Comm.
+            seed: as for Comm.
+            transport: of compressed data: "mpi", "process_group" (a gloo of its own), or "auto":
+                MPI where mpirun started the ranks.
+            timeout: longest wait for another rank in a compressed collective, seconds; None: the
+                group's.
+
+        Raises:
+            HLQError: libhlqcomm does not know such a value.
+        """
+
+    @staticmethod
+    def exact() -> HLQOptions:
+        """Options of a group that compresses nothing."""
+
+class HLQBackend(Backend):
+    """One rank's end of a process group of backend ``hlq``; made by hlqtorch.dist.backend."""
+
+    def __init__(
+        self,
+        store: Store,
+        rank: int,
+        global_ranks: Sequence[int],
+        inner: dict[str, Backend],
+        options: HLQOptions,
+        timeout: datetime.timedelta,
+        makers: object,
+    ) -> None: ...
+    @property
+    def options(self) -> HLQOptions: ...
+    def get_error(self) -> object:
+        """Of the last compressed collective that failed; SUCCESS if none did."""
+
+    def totals(self) -> dict[str, float]:
+        """Fields of hlqtorch.dist.stats.HLQStats."""
+
+    def reset_totals(self) -> None:
+        """Sets them to zero."""
+
 class LatticeInfo(TypedDict):
     """Constants of a lattice; fields as in struct hlq_lattice_info."""
 
@@ -156,5 +230,11 @@ def status_list() -> list[tuple[str, int, str]]: ...
 def version() -> str: ...
 def kernel_variant() -> str | None: ...
 def mpi_library() -> str: ...
+def mpi_start() -> bool: ...
+def mpi_is_running() -> bool: ...
 def mpi_finish() -> None: ...
+def enter_mode(options: HLQOptions) -> int: ...
+def enter_exact() -> int: ...
+def leave_mode(ticket: int) -> None: ...
+def finish_backends(at_once: bool) -> None: ...
 def fail(future: torch.futures.Future, exception: BaseException) -> None: ...

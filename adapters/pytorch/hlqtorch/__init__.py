@@ -1,7 +1,9 @@
-"""libhlqcomm for PyTorch: gradients averaged over few bits per number, and quantized layers.
+"""libhlqcomm for PyTorch: collectives over few bits per number, and quantized layers.
 
-Start with ``hlqtorch.dist.comm_hooks``: one line makes DistributedDataParallel use it. ``Comm`` is
-the layer below, an all-reduce of one tensor. Errors are in ``hlqtorch.errors``.
+Start with ``hlqtorch.dist.comm_hooks``: one line makes DistributedDataParallel use it. Importing
+this package registers backend ``hlq`` of torch.distributed, with ``HLQOptions`` and ``compressed``
+(``hlqtorch.dist.backend``). ``Comm`` is the layer below, an all-reduce of one tensor. Errors are in
+``hlqtorch.errors``.
 
 Quantization: ``hlqtorch.lattices``, ``hlqtorch.quant`` (encode, decode, look-up tables),
 ``hlqtorch.nn`` (QLinear), ``hlqtorch.quantize`` (whole models).
@@ -31,23 +33,38 @@ def _why_not(error: ImportError) -> str:
 try:
     # Needs torch's libraries, which the import of torch above has loaded.
     from . import _C, ops
-    from ._C import Comm
+    from ._C import Comm, HLQOptions
+    from .dist.backend import compressed, exact, register, reset_stats, stats
     from .errors import HLQError
 except ImportError as error:
     raise ImportError(_why_not(error)) from error
 
 __version__: str = _C.version()
-__all__ = ["Comm", "HLQError", "__version__", "ops"]
+__all__ = [
+    "Comm",
+    "HLQError",
+    "HLQOptions",
+    "__version__",
+    "compressed",
+    "exact",
+    "ops",
+    "reset_stats",
+    "stats",
+]
+
+register()
 
 
-def _finish_mpi() -> None:
-    """Ends MPI in good order, unless an exception ended the program.
+def _finish() -> None:
+    """Ends threads and MPI in good order, unless an exception ended the program.
 
     MPI_Finalize waits for the other ranks, and they may be waiting for this one. A rank that exits
     without it makes mpirun end the job, which is what a failed rank should do.
     """
-    if getattr(sys, "last_value", None) is None:
+    failed = getattr(sys, "last_value", None) is not None
+    _C.finish_backends(at_once=failed)
+    if not failed:
         _C.mpi_finish()
 
 
-atexit.register(_finish_mpi)
+atexit.register(_finish)
