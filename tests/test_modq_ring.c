@@ -166,7 +166,7 @@ static void ranks_agree_on_it(test_rank *me, void *argument)
     hlq_test_case("one rank around a ring, rank %d", me->rank);
     if (me->rank == 1) options.topology = HLQ_TOPOLOGY_RING;
     CHECK_EQ(rank_create(me, &options, &comm), HLQ_E_MISMATCH);
-    CHECK(strstr(hlq_create_error(), "over ring"));
+    CHECK(strstr(hlq_create_error(), "topology ring"));
     rank_destroy(me, comm);
     options.topology = (hlq_topology)3;
     CHECK_EQ(rank_create(me, &options, &comm), HLQ_E_INVALID);

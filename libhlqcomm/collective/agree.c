@@ -27,23 +27,14 @@ static void describe_function(uint64_t value, char *text, size_t bytes)
     else snprintf(text, bytes, "hlq_%s%s", name ? name : "?", value % 2 ? "" : "_v");
 }
 
-/* "algorithm modq", "algorithm modq over ring" */
-static void describe_algorithm(uint64_t value, char *text, size_t bytes)
-{
-    const char *name = hlq_algorithm_name((hlq_algorithm)(value % 256));
-    const char *topology = hlq_topology_name((hlq_topology)(value / 256));
-    int is_told = value >= 256 && topology != NULL;
-    snprintf(text, bytes, "algorithm %s%s%s", name ? name : "?", is_told ? " over " : "",
-             is_told ? topology : "");
-}
-
-/* "count 1000", "op avg" */
+/* "count 1000", "algorithm modq" */
 static void describe(hlq_term term, uint64_t value, char *text, size_t bytes)
 {
     static const char *const noun[HLQ_TERMS] = {
         [HLQ_TERM_COUNT] = "count",
         [HLQ_TERM_DTYPE] = "dtype",
         [HLQ_TERM_OP] = "op",
+        [HLQ_TERM_ALGORITHM] = "algorithm",
         [HLQ_TERM_BITS] = "bits",
         [HLQ_TERM_TARGET] = "target_nmse",
         [HLQ_TERM_MAX_ERROR] = "max_error",
@@ -52,15 +43,16 @@ static void describe(hlq_term term, uint64_t value, char *text, size_t bytes)
         [HLQ_TERM_EXEMPT] = "exempt ranges of checksum",
         [HLQ_TERM_MIN_BYTES] = "min_bytes",
         [HLQ_TERM_PROBE] = "probe",
+        [HLQ_TERM_TOPOLOGY] = "topology",
     };
     const char *name = NULL;
+    if (term == HLQ_TERM_ALGORITHM) name = hlq_algorithm_name((hlq_algorithm)value);
+    if (term == HLQ_TERM_TOPOLOGY) name = hlq_topology_name((hlq_topology)value);
     if (term == HLQ_TERM_LATTICE) name = hlq_lattice_name((hlq_lattice)value);
     if (term == HLQ_TERM_DTYPE) name = hlq_dtype_name((hlq_dtype)value);
     if (term == HLQ_TERM_OP) name = hlq_op_name((hlq_op)value);
     if (term == HLQ_TERM_FUNCTION) {
         describe_function(value, text, bytes);
-    } else if (term == HLQ_TERM_ALGORITHM) {
-        describe_algorithm(value, text, bytes);
     } else if (term >= HLQ_TERM_BITS && term <= HLQ_TERM_MAX_ERROR) {
         double bits;
         memcpy(&bits, &value, sizeof bits);

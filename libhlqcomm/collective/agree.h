@@ -14,8 +14,8 @@ typedef enum hlq_term {
     HLQ_TERM_COUNT,
     HLQ_TERM_DTYPE,
     HLQ_TERM_OP,
-    HLQ_TERM_ALGORITHM, /* at creation HLQ_ALGORITHM_OVER() */
-    HLQ_TERM_BITS,      /* this and the next two as the bits of a double */
+    HLQ_TERM_ALGORITHM,
+    HLQ_TERM_BITS, /* this and the next two as the bits of a double */
     HLQ_TERM_TARGET,
     HLQ_TERM_MAX_ERROR,
     HLQ_TERM_EXEMPT, /* a checksum of the ranges */
@@ -23,15 +23,13 @@ typedef enum hlq_term {
     HLQ_TERM_SEED,
     HLQ_TERM_MIN_BYTES,
     HLQ_TERM_PROBE,
+    HLQ_TERM_TOPOLOGY,
     HLQ_TERMS,
 } hlq_term;
 
 /* What a rank called: creation, or an operation, with one count or one for each rank. */
 enum { HLQ_FUNCTION_CREATE = 0 };
 #define HLQ_FUNCTION_OF(operation, has_counts) (1 + 2 * (uint64_t)(operation) + (has_counts))
-
-/* An algorithm and a topology. */
-#define HLQ_ALGORITHM_OVER(algorithm, topology) ((uint64_t)(algorithm) + 256 * (uint64_t)(topology))
 
 typedef struct hlq_terms {
     uint32_t wire_version;

@@ -87,13 +87,14 @@ static hlq_terms creation_terms(const hlq_options *o, int64_t node, int is_probi
     }
     terms.value[HLQ_TERM_FUNCTION] = HLQ_FUNCTION_CREATE;
     terms.value[HLQ_TERM_LATTICE] = (uint64_t)o->lattice;
-    terms.value[HLQ_TERM_ALGORITHM] = HLQ_ALGORITHM_OVER(o->algorithm, o->topology);
+    terms.value[HLQ_TERM_ALGORITHM] = (uint64_t)o->algorithm;
     terms.value[HLQ_TERM_BITS] = hlq_term_from_double(o->bits);
     terms.value[HLQ_TERM_TARGET] = hlq_term_from_double(o->target_nmse);
     terms.value[HLQ_TERM_MAX_ERROR] = hlq_term_from_double(o->max_error);
     terms.value[HLQ_TERM_SEED] = o->seed;
     terms.value[HLQ_TERM_MIN_BYTES] = o->min_bytes;
     terms.value[HLQ_TERM_PROBE] = (uint64_t)is_probing;
+    terms.value[HLQ_TERM_TOPOLOGY] = (uint64_t)o->topology;
     terms.node = node;
     return terms;
 }
