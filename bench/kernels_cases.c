@@ -50,6 +50,12 @@ static void prepare_encode(kernels_bench *b)
     find_codes(b);
 }
 
+static void prepare_encode_dithered(kernels_bench *b)
+{
+    prepare_encode(b);
+    b->run.dithered = 1;
+}
+
 static void prepare_encode_modular(kernels_bench *b)
 {
     prepare_encode(b);
@@ -59,6 +65,12 @@ static void prepare_encode_modular(kernels_bench *b)
 static void prepare_decode(kernels_bench *b)
 {
     prepare_encode(b);
+    b->kernels->encode(&b->run, &b->source);
+}
+
+static void prepare_decode_dithered(kernels_bench *b)
+{
+    prepare_encode_dithered(b);
     b->kernels->encode(&b->run, &b->source);
 }
 
@@ -187,6 +199,9 @@ static const kernels_case cases[] = {
     {"encode", 1, prepare_encode, run_encode},
     {"decode", 1, prepare_decode, run_decode},
     {"decode_add", 1, prepare_decode, run_decode_add},
+    {"encode_dithered", 1, prepare_encode_dithered, run_encode},
+    {"decode_dithered", 1, prepare_decode_dithered, run_decode},
+    {"decode_add_dithered", 1, prepare_decode_dithered, run_decode_add},
     {"encode_rotated", 1, prepare_encode_rotated, run_encode},
     {"rotate_add", 0, begin, run_rotate_add},
     {"unrotate", 0, prepare_accumulator, run_unrotate},

@@ -84,6 +84,9 @@ typedef struct hlq_source {
  * In modular form there is no ramp (wide is NULL): all ranks use one scale, `spread` eighths of an
  * octave above the ordinary one, so that sums of several ranks' points fit. A block must not be
  * larger than its code says: coordinates would leave 16 bits.
+ *
+ * With dither (ramp only), a lane's point is that of its vector plus a random one, which decoding
+ * takes away again (body/dither.h); key and position say which. Blocks have 0 bits or at least 2.
  */
 typedef struct hlq_run {
     hlq_place place;
@@ -91,6 +94,8 @@ typedef struct hlq_run {
     int base; /* of the exponent codes, octaves */
     int modular;
     int spread;
+    int dithered;
+    uint64_t dither_key;
     const uint8_t *code;
     const uint8_t *bits;
     uint8_t *wide;

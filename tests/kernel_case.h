@@ -72,7 +72,8 @@ typedef struct kernel_case {
     size_t elems;
     hlq_lattice lattice;
     hlq_dtype dtype;
-    int modular, spread, with_residual, with_rotated;
+    int modular, spread, dithered, with_residual, with_rotated;
+    uint64_t dither_key;
     int base, unit, rotated_unit;
     float factor;
     double allowed;
@@ -213,6 +214,8 @@ static kernel_case case_new(hlq_rng *rng, size_t elems, hlq_lattice lattice, hlq
         .modular = modular,
         .spread = modular ? hlq_rng_between(rng, -3, 24) : 0,
         .with_residual = dtype != HLQ_FLOAT64 && hlq_rng_between(rng, 0, 1),
+        .dithered = !modular && hlq_rng_between(rng, 0, 1),
+        .dither_key = hlq_rng_next(rng),
         .with_rotated = hlq_rng_below(rng, 4) == 0,
         .rotated_unit = hlq_rng_between(rng, -HLQ_UNIT_LIMIT, HLQ_UNIT_LIMIT),
         .factor = factors[hlq_rng_below(rng, 4)],
@@ -264,6 +267,8 @@ static hlq_run run_of(const kernel_case *c, void *const at[BUFFERS])
                      .base = c->base,
                      .modular = c->modular,
                      .spread = c->spread,
+                     .dithered = c->dithered,
+                     .dither_key = c->dither_key,
                      .code = at[CODE],
                      .bits = at[BITS],
                      .wide = c->modular ? NULL : at[WIDE],

@@ -14,6 +14,8 @@ enum { BLOCKS = 256, ELEMS = BLOCKS * HLQ_BLOCK_ELEMS, SEED = 11 };
 
 static const hlq_kernels *k;
 
+static int dithered; /* whether runs are coded with dither */
+
 /* One run and its memory. */
 static int16_t exponent[BLOCKS];
 static uint8_t code[BLOCKS], bits_of[BLOCKS], wide[BLOCKS / 8], failed[BLOCKS / 8];
@@ -62,6 +64,8 @@ static hlq_run coded_run(hlq_lattice lattice, int bits, int spread, const hlq_so
                    .lattice = lattice,
                    .modular = spread >= 0,
                    .spread = spread < 0 ? 0 : spread,
+                   .dithered = spread < 0 && dithered,
+                   .dither_key = (uint64_t)bits,
                    .code = code,
                    .bits = bits_of,
                    .wide = spread < 0 ? wide : NULL,
@@ -93,8 +97,8 @@ static void test_errors_are_what_the_plan_expects(void)
                 double error = squared_distance(x, decoded, ELEMS) / energy(x, ELEMS);
                 hlq_test_case("%s, %s, %d bits", distributions[d].name, hlq_lattice_name(lattice),
                               bits);
-                CHECK_WITHIN(error / hlq_plan_distortion(lattice, bits), distributions[d].low,
-                             distributions[d].high);
+                CHECK_WITHIN(error / hlq_plan_distortion(lattice, dithered, bits),
+                             distributions[d].low, distributions[d].high);
             }
         }
     }
@@ -106,6 +110,7 @@ static hlq_code_stats through_segment(hlq_rng *rng, hlq_lattice lattice, double 
     hlq_frame frame = {.form = HLQ_FORM_RAMP,
                        .lattice = lattice,
                        .place = hlq_place_all(ELEMS, SEED),
+                       .dithered = dithered,
                        .bytes = hlq_segment_bytes(HLQ_FORM_RAMP, BLOCKS, bits * ELEMS / 8, 0)};
     hlq_guarded first = hlq_guarded_new(frame.bytes, GUARD_AFTER, -1);
     hlq_guarded second = hlq_guarded_new(frame.bytes, GUARD_AFTER, -1);
@@ -143,8 +148,9 @@ static void test_segments_keep_their_forecast_and_gain_by_every_bit(void)
         for (hlq_lattice lattice = HLQ_LATTICE_E8; lattice <= HLQ_LATTICE_Z; lattice++) {
             double before = energy(x, ELEMS);
             for (size_t i = 0; i < sizeof budgets / sizeof *budgets; i++) {
-                hlq_test_case("%s, %s, %g bits", distributions[d].name, hlq_lattice_name(lattice),
-                              budgets[i]);
+                if (dithered && budgets[i] < HLQ_DITHER_BUDGET) continue;
+                hlq_test_case("%s, %s, %g bits%s", distributions[d].name, hlq_lattice_name(lattice),
+                              budgets[i], dithered ? ", dithered" : "");
                 hlq_code_stats stats = through_segment(&rng, lattice, budgets[i]);
                 double error = squared_distance(x, decoded, ELEMS);
                 CHECK_WITHIN(error / stats.error, 0.9 * distributions[d].low,
@@ -188,7 +194,7 @@ static double unit_of(const hlq_run *run, int b, int lane)
     hlq_steps steps[HLQ_BITS_MAX + 1];
     const uint32_t *ramp = side + HLQ_RAMP_WORDS * b;
     int step = 0;
-    steps_fill(steps, run->lattice, run->modular, run->spread);
+    steps_fill(steps, run->lattice, run->modular, run->spread, run->dithered);
     if (!run->modular) {
         step = (int)((ramp[0] >> lane & 1) + 2 * (ramp[1] >> lane & 1));
         if (wide[b / 8] >> b % 8 & 1) step += HLQ_RAMP_STEPS - 1;
@@ -375,11 +381,13 @@ int main(void)
 {
     hlq_test_start("test_codec");
     k = hlq_kernels_get();
-    test_errors_are_what_the_plan_expects();
-    test_segments_keep_their_forecast_and_gain_by_every_bit();
-    test_no_vector_is_off_by_more_than_the_covering_radius();
-    test_what_is_not_sent_stays_in_the_residual();
-    test_special_blocks_keep_to_themselves();
+    for (dithered = 0; dithered <= 1; dithered++) {
+        test_errors_are_what_the_plan_expects();
+        test_segments_keep_their_forecast_and_gain_by_every_bit();
+        test_no_vector_is_off_by_more_than_the_covering_radius();
+        test_what_is_not_sent_stays_in_the_residual();
+        test_special_blocks_keep_to_themselves();
+    }
     test_exponents_round_the_rms_up();
     return hlq_test_end();
 }

@@ -144,7 +144,10 @@ static void test_case_on_all(hlq_rng *rng, const kernel_case *c)
         unsigned env = hlq_rng_between(rng, 0, 1) ? USUAL : HOSTILE;
         hlq_test_case("%s, %s, %s, %zu elements, %zu blocks, stride %d, %s%s%s%s", k->name,
                       hlq_lattice_name(c->lattice), hlq_dtype_name(c->dtype), c->elems,
-                      c->place.blocks, (int)c->place.stride, c->modular ? "modular" : "ramp",
+                      c->place.blocks, (int)c->place.stride,
+                      c->modular    ? "modular"
+                      : c->dithered ? "dithered"
+                                    : "ramp",
                       c->with_residual ? ", residual" : "", c->with_rotated ? ", rotated" : "",
                       env == HOSTILE ? ", hostile environment" : "");
         outcome got = run_variant(rng, c, k, env);

@@ -62,7 +62,7 @@ static int level_by_trying(const problem *p)
 
 static hlq_plan solve(const problem *p, uint8_t *bits)
 {
-    return hlq_plan_bits(p->code, p->blocks, p->most, p->side_bytes, p->budget, bits);
+    return hlq_plan_bits(p->code, p->blocks, 0, p->most, p->side_bytes, p->budget, bits);
 }
 
 /* The level pays for all blocks; what is left raises those that one level lower would, in order. */
@@ -234,17 +234,64 @@ static void test_expected_distortion_falls_with_bits_and_lattice(void)
 {
     for (hlq_lattice l = HLQ_LATTICE_E8; l <= HLQ_LATTICE_Z; l++) {
         hlq_test_case("%s", hlq_lattice_name(l));
-        CHECK_WITHIN(hlq_plan_distortion(l, 0), 1, 1);
+        CHECK_WITHIN(hlq_plan_distortion(l, 0, 0), 1, 1);
+        CHECK_WITHIN(hlq_plan_distortion(l, 1, 0), 1, 1);
         for (int k = 3; k <= HLQ_BITS_MAX; k++) {
-            double ratio = hlq_plan_distortion(l, k - 1) / hlq_plan_distortion(l, k);
+            double ratio = hlq_plan_distortion(l, 0, k - 1) / hlq_plan_distortion(l, 0, k);
             /* 6 dB per bit; more at first, where codes waste more of their range */
             CHECK_WITHIN(ratio, k > 6 ? 4 : 3.9, k > 6 ? 4 : 5.2);
+            /* Dither costs less with every bit: 2 of 2^bits lattice units. */
+            double cost = hlq_plan_distortion(l, 1, k) / hlq_plan_distortion(l, 0, k);
+            CHECK_WITHIN(cost, 0.9, k == 3 ? 1.65 : k == 4 ? 1.3 : 1.15);
         }
     }
     for (int k = 2; k <= HLQ_BITS_MAX; k++) {
-        hlq_test_case("%d bits", k);
-        CHECK(hlq_plan_distortion(HLQ_LATTICE_E8, k) < hlq_plan_distortion(HLQ_LATTICE_D4, k));
-        CHECK(hlq_plan_distortion(HLQ_LATTICE_D4, k) < hlq_plan_distortion(HLQ_LATTICE_Z, k));
+        for (int dithered = 0; dithered <= 1; dithered++) {
+            hlq_test_case("%d bits", k);
+            double e8 = hlq_plan_distortion(HLQ_LATTICE_E8, dithered, k);
+            double d4 = hlq_plan_distortion(HLQ_LATTICE_D4, dithered, k);
+            CHECK(e8 < d4 && d4 < hlq_plan_distortion(HLQ_LATTICE_Z, dithered, k));
+        }
+    }
+}
+
+/* A least of 2 bits, where the budget pays for it: every block that can have bits has them, and the
+   rest goes to the largest as ever; where it does not, it is as if there were none. */
+static void test_a_least_is_kept_where_it_can_be_paid(void)
+{
+    enum { BLOCKS = 500, LEAST = 2, SIDE = 8 };
+    uint8_t code[BLOCKS], bits[BLOCKS], without[BLOCKS];
+    hlq_rng rng = hlq_rng_new(5);
+    for (int trial = 0; trial < 2000; trial++) {
+        size_t sized = 0;
+        for (int b = 0; b < BLOCKS; b++) {
+            code[b] = (uint8_t)hlq_rng_below(&rng, 256);
+            sized += code[b] != HLQ_CODE_ZERO && code[b] != HLQ_CODE_NONFINITE;
+        }
+        size_t needed = sized * (SIDE + LEAST * HLQ_PLANE_BYTES);
+        size_t budget = needed + hlq_rng_below(&rng, 2 * needed);
+        hlq_test_case("%zu blocks, %zu bytes beyond what they need", sized, budget - needed);
+        if (trial % 10 == 0) budget = hlq_rng_below(&rng, needed);
+        hlq_plan plan = hlq_plan_bits(code, BLOCKS, LEAST, HLQ_BITS_MAX, SIDE, budget, bits);
+        size_t spent = plan.coded * SIDE + plan.planes * HLQ_PLANE_BYTES, below = 0, few = 0;
+        CHECK_AT_MOST(spent, budget);
+        if (budget < needed) {
+            hlq_plan_bits(code, BLOCKS, 0, HLQ_BITS_MAX, SIDE, budget, without);
+            CHECK_BYTES(bits, without, sizeof bits);
+            continue;
+        }
+        CHECK_EQ(plan.coded, sized);
+        CHECK_AT_MOST(budget - spent, HLQ_PLANE_BYTES - 1 + (plan.planes == 12 * sized) * budget);
+        for (int b = 0; b < BLOCKS; b++) {
+            int is_sized = code[b] != HLQ_CODE_ZERO && code[b] != HLQ_CODE_NONFINITE;
+            few += is_sized ? bits[b] < LEAST : bits[b] > 0;
+            for (int c = 0; c < BLOCKS && is_sized; c++) {
+                int is_larger = code[c] > code[b] && code[c] != HLQ_CODE_NONFINITE;
+                below += is_larger && bits[c] < bits[b];
+            }
+        }
+        CHECK_EQ(few, 0);
+        CHECK_EQ(below, 0);
     }
 }
 
@@ -256,5 +303,6 @@ int main(void)
     test_order_decides_over_the_last_step_only();
     test_extremes();
     test_expected_distortion_falls_with_bits_and_lattice();
+    test_a_least_is_kept_where_it_can_be_paid();
     return hlq_test_end();
 }

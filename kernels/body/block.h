@@ -2,8 +2,11 @@
  * One block: tensor → codes and codes → tensor. The story of a number, forwards:
  *
  *   load → ×2^(-E/8) → rotate → norm picks the ramp step → ×gain → split → nearest → codes → planes
+ *                                                                 + u
  *
  * Backwards: planes → codes → point → ×scale → (add to accumulator | unrotate → ×2^(E/8) → store).
+ *                                     - u
+ * u: the dither, where there is any (dither.h). A pointer to it is NULL where there is none.
  */
 #ifndef HLQ_BODY_BLOCK_H
 #define HLQ_BODY_BLOCK_H
@@ -39,10 +42,15 @@ HLQ_BODY ramp_choice ramp_for_norm(const hlq_steps *steps, I norm, int wide, uin
     return (ramp_choice){(over0 & ~over1) | over2, over1, wide};
 }
 
-HLQ_BODY void quantize(hlq_lattice lattice, const F y[HLQ_ROWS], F gain, I point[HLQ_ROWS])
+HLQ_BODY void quantize(hlq_lattice lattice, const F y[HLQ_ROWS], F gain, const F *u,
+                       I point[HLQ_ROWS])
 {
     I n[HLQ_ROWS], d[HLQ_ROWS];
-    for (int r = 0; r < HLQ_ROWS; r++) i_split(f_mul(y[r], gain), &n[r], &d[r]);
+    for (int r = 0; r < HLQ_ROWS; r++) {
+        F x = f_mul(y[r], gain);
+        if (u) x = f_add(x, f_mul(u[r], f_set(SPLIT_UNITS / 2)));
+        i_split(x, &n[r], &d[r]);
+    }
     nearest(lattice, HLQ_ROWS, n, d, SPLIT_UNITS / 2, point);
 }
 
@@ -66,10 +74,11 @@ HLQ_BODY uint32_t overloaded(hlq_lattice lattice, const I point[HLQ_ROWS], int b
 
 /*
  * y in 1/512 rms → points that decode to themselves, and the ramp steps they were taken at. The
- * norm of y picks the step; the few lanes whose point still falls outside climb one more.
+ * norm of y picks the step; without dither, the few lanes whose point still falls outside climb one
+ * more. With dither none does (scales.h), and climbing would make the scale depend on u.
  */
 HLQ_BODY ramp_choice quantize_on_ramp(hlq_lattice lattice, const hlq_steps *steps, int bits,
-                                      const F y[HLQ_ROWS], I point[HLQ_ROWS])
+                                      const F y[HLQ_ROWS], const F *u, I point[HLQ_ROWS])
 {
     I coarse[HLQ_ROWS];
     for (int r = 0; r < HLQ_ROWS; r++) coarse[r] = i_round(y[r]);
@@ -79,7 +88,8 @@ HLQ_BODY ramp_choice quantize_on_ramp(hlq_lattice lattice, const hlq_steps *step
     ramp_choice ramp = ramp_for_norm(steps, norm, 0, &beyond);
     if (beyond) ramp = ramp_for_norm(steps, norm, 1, &beyond);
     for (;;) {
-        quantize(lattice, y, by_ramp(steps->gain, ramp), point);
+        quantize(lattice, y, by_ramp(steps->gain, ramp), u, point);
+        if (u) return ramp;
         uint32_t climb = overloaded(lattice, point, bits);
         uint32_t at_top = climb & ramp.bit0 & ramp.bit1;
         if (at_top && !ramp.wide) {
@@ -119,10 +129,14 @@ HLQ_BODY void points_from_planes(hlq_lattice lattice, int bits, const uint32_t *
 
 /* Points (doubled) → coordinates in units of the rms, times factor. */
 HLQ_BODY void scale_points(const hlq_steps *steps, ramp_choice ramp, float factor,
-                           const I point[HLQ_ROWS], F y[HLQ_ROWS])
+                           const I point[HLQ_ROWS], const F *u, F y[HLQ_ROWS])
 {
     F scale = f_mul(by_ramp(steps->scale, ramp), f_set(0.5f * factor));
-    for (int r = 0; r < HLQ_ROWS; r++) y[r] = f_mul(f_from_i(point[r]), scale);
+    for (int r = 0; r < HLQ_ROWS; r++) {
+        F x = f_from_i(point[r]);
+        if (u) x = f_sub(x, u[r]);
+        y[r] = f_mul(x, scale);
+    }
 }
 
 /* y → y × 2^(eighths/8) × factor, whatever the size of eighths. */

@@ -13,16 +13,13 @@
 #ifndef HLQ_BODY_ROTATE_H
 #define HLQ_BODY_ROTATE_H
 
-#include <stdint.h>
+#include "mix.h"
 
-/* The sign pattern of a block, one word per row: splitmix64 counted by position. */
+/* The sign pattern of a block, one word per row: hashes counted by position. */
 HLQ_BODY void sign_words(uint64_t seed, uint64_t block, uint32_t sign[HLQ_ROWS])
 {
     for (int i = 0; i < HLQ_ROWS / 2; i++) {
-        uint64_t z = seed + (4 * block + (uint64_t)i + 1) * 0x9e3779b97f4a7c15u;
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-        z ^= z >> 31;
+        uint64_t z = mix_counted(seed, 4 * block + (uint64_t)i);
         sign[2 * i] = (uint32_t)z;
         sign[2 * i + 1] = (uint32_t)(z >> 32);
     }

@@ -6,6 +6,13 @@
  * Voronoi cell. Wide blocks start three steps higher: their last step fits any vector, even one
  * that holds the whole energy of its block: 16 rms long, Voronoi norm at most 32 (Z) or 16 √2 rms,
  * plus the 1 (in lattice units) that rounding can add, for bits ≥ 2: 32 × 4/3 < 44.
+ *
+ * With dither (dither.h), the point λ nearest to y + u must fit for every u: no choice shows
+ * which u it was. The Voronoi norm N is a norm, and at most 1 for u and for what rounding leaves:
+ * N(λ) ≤ N(y) + 2. So a scale serves vectors with N(y) < 2^bits - 2, and scales are that much
+ * wider: width / (2^bits - 2) in place of width / 2^bits, where a step has the same vectors for any
+ * bits, and so widths are those of many bits. The last wide step still fits any vector: N(y) ≤ 32
+ * rms < 44 rms.
  */
 #ifndef HLQ_BODY_SCALES_H
 #define HLQ_BODY_SCALES_H
@@ -38,6 +45,14 @@ static const float wide_width[HLQ_RAMP_STEPS - 1] = {11.0f, 22.0f, 44.0f};
 /* A scale is tried if the vector's norm is below 2^bits minus this, by bits (4 stands for more);
    then its point is tested. Small margins find more fits, and cost more trials. */
 static const float ramp_margin[5] = {0.0f, 0.0f, 0.0f, 0.25f, 0.5f};
+/*
+ * With dither nothing is tested afterwards, so the margin is for the worst case: 2, and 1/128 for
+ * arithmetic: gain × y rounded three times, 2^-24 of up to 2^12 each, and to 1/8192; u beyond its
+ * cell by 1/16384 in eight coordinates: together less than 1/256. The norm itself is taken of
+ * coordinates rounded to 1/512 rms, which can hide 8 × ½ × ½ and its own halving ½ of these units.
+ */
+static const float dither_margin = 2.0f + 1.0f / 128;
+enum { DITHER_NORM_MARGIN = 3 };
 
 typedef struct {
     float scale[ALL_STEPS];   /* lattice units → rms */
@@ -59,32 +74,34 @@ static inline float pow2_eighths(int eighths)
     return power * fraction[eighths & 7];
 }
 
-static inline void steps_fill_one(hlq_steps *s, int step, float width, int bits)
+static inline void steps_fill_one(hlq_steps *s, int step, float width, float codes)
 {
-    float codes = (float)(1 << bits);
     s->scale[step] = width / codes;
     s->gain[step] = (float)(SPLIT_UNITS / NORM_UNITS) / s->scale[step];
 }
 
 /* Below 2^15, as the widest step is. */
-static inline int16_t ramp_limit(float scale, int bits)
+static inline int16_t ramp_limit(float scale, int bits, int dithered)
 {
-    float codes = (float)(1 << bits);
-    return (int16_t)((float)NORM_UNITS * scale * (codes - ramp_margin[bits < 4 ? bits : 4]));
+    float codes = (float)(1 << bits), per_unit = (float)NORM_UNITS * scale;
+    if (dithered) return (int16_t)((int)(per_unit * (codes - dither_margin)) - DITHER_NORM_MARGIN);
+    return (int16_t)(per_unit * (codes - ramp_margin[bits < 4 ? bits : 4]));
 }
 
-/* The steps of every number of bits. In modular form all are one, 2^(spread/8) wider. */
+/* The steps of every number of bits; with dither, of 2 and more. In modular form all are one,
+   2^(spread/8) wider. */
 static inline void steps_fill(hlq_steps table[HLQ_BITS_MAX + 1], hlq_lattice lattice, int modular,
-                              int spread)
+                              int spread, int dithered)
 {
-    for (int bits = 1; bits <= HLQ_BITS_MAX; bits++) {
-        float width =
-            modular ? modular_width[lattice] * pow2_eighths(spread) : first_width[lattice][bits];
+    for (int bits = 1 + dithered; bits <= HLQ_BITS_MAX; bits++) {
+        float codes = (float)((1 << bits) - 2 * dithered);
+        float width = first_width[lattice][dithered ? HLQ_BITS_MAX : bits];
+        if (modular) width = modular_width[lattice] * pow2_eighths(spread);
         for (int step = 0; step < ALL_STEPS; step++) {
             if (step >= HLQ_RAMP_STEPS && !modular) width = wide_width[step - HLQ_RAMP_STEPS];
-            steps_fill_one(&table[bits], step, width, bits);
+            steps_fill_one(&table[bits], step, width, codes);
             if (modular) continue; /* no ramp, and widths without bound */
-            table[bits].limit[step] = ramp_limit(table[bits].scale[step], bits);
+            table[bits].limit[step] = ramp_limit(table[bits].scale[step], bits, dithered);
             width *= ramp_ratio;
         }
     }

@@ -55,8 +55,8 @@ HLQ_BODY int encode_block_within(hlq_lattice lattice, const hlq_steps *steps, co
     fill_rows(sent, 0.0f);
     if (largest_error(sign, y, sent, x) <= limit) return 0;
     for (int bits = first_bits(steps, limit); bits <= HLQ_BITS_MAX; bits++) {
-        *ramp = quantize_on_ramp(lattice, &steps[bits], bits, y, point);
-        scale_points(&steps[bits], *ramp, NORM_UNITS, point, sent);
+        *ramp = quantize_on_ramp(lattice, &steps[bits], bits, y, NULL, point);
+        scale_points(&steps[bits], *ramp, NORM_UNITS, point, NULL, sent);
         if (!(largest_error(sign, y, sent, x) <= limit)) continue;
         at.side[0] = ramp->bit0;
         at.side[1] = ramp->bit1;
@@ -75,7 +75,7 @@ HLQ_BODY uint64_t encode_within_run(hlq_lattice lattice, const hlq_run *run, con
                                     double allowed, uint8_t *bits)
 {
     hlq_steps steps[HLQ_BITS_MAX + 1];
-    steps_fill(steps, lattice, 0, 0);
+    steps_fill(steps, lattice, 0, 0, 0);
     cursor at = cursor_start(run);
     uint64_t beyond = 0;
     memset(run->wide, 0, (run->place.blocks + 7) / 8);
@@ -101,6 +101,18 @@ HLQ_BODY uint64_t encode_within_run(hlq_lattice lattice, const hlq_run *run, con
         }
         if (bits[b]) cursor_advance(run, b, &at);
     }
+    return beyond;
+}
+
+static uint64_t encode_within(const hlq_run *run, const hlq_source *src, double allowed,
+                              uint8_t *bits)
+{
+    fp_env saved = fp_env_enter();
+    uint64_t beyond = 0;
+#define CALL(lattice) beyond = encode_within_run(lattice, run, src, allowed, bits)
+    FOR_LATTICE(run->lattice, CALL)
+#undef CALL
+    fp_env_leave(saved);
     return beyond;
 }
 

@@ -44,6 +44,7 @@ static void describe(hlq_term term, uint64_t value, char *text, size_t bytes)
         [HLQ_TERM_MIN_BYTES] = "min_bytes",
         [HLQ_TERM_PROBE] = "probe",
         [HLQ_TERM_TOPOLOGY] = "topology",
+        [HLQ_TERM_DITHER] = "dither",
     };
     const char *name = NULL;
     if (term == HLQ_TERM_ALGORITHM) name = hlq_algorithm_name((hlq_algorithm)value);

@@ -24,6 +24,7 @@ typedef enum hlq_term {
     HLQ_TERM_MIN_BYTES,
     HLQ_TERM_PROBE,
     HLQ_TERM_TOPOLOGY,
+    HLQ_TERM_DITHER,
     HLQ_TERMS,
 } hlq_term;
 

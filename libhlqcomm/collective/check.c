@@ -33,12 +33,17 @@ static hlq_fault call_fault(const hlq_call *call)
     return none;
 }
 
-/* Whether a sum is to be made by an algorithm, of the call's or the communicator's choice. */
-static int is_wanted(const hlq_walk *w, const hlq_call *call, hlq_algorithm algorithm)
+/* The call's choice, or the communicator's. */
+static hlq_algorithm wanted_of(const hlq_walk *w, const hlq_call *call)
 {
     hlq_algorithm own = call ? call->algorithm : HLQ_ALG_AUTO;
-    if (own == HLQ_ALG_AUTO) own = w->comm->options.algorithm;
-    return own == algorithm && hlq_is_sum(w->operation) && hlq_is_codable(w);
+    return own == HLQ_ALG_AUTO ? w->comm->options.algorithm : own;
+}
+
+/* Whether a sum is to be made by an algorithm. */
+static int is_wanted(const hlq_walk *w, const hlq_call *call, hlq_algorithm algorithm)
+{
+    return wanted_of(w, call) == algorithm && hlq_is_sum(w->operation) && hlq_is_codable(w);
 }
 
 /* What exists, but not together. */
@@ -71,11 +76,35 @@ static hlq_fault combination_fault(const hlq_walk *w, const hlq_call *call)
     } else if (!price.bits && is_wanted(w, call, HLQ_ALG_MODQ)) {
         snprintf(f.sentence, sizeof f.sentence, "modq has no %s mode; give it bits",
                  price.max_error > 0 ? "bound" : "target");
+    } else if (w->comm->options.dither && is_wanted(w, call, HLQ_ALG_MODQ)) {
+        snprintf(f.sentence, sizeof f.sentence, "modq has no dither");
+    } else if (w->comm->options.dither && price.max_error > 0 && hlq_is_codable(w)) {
+        snprintf(f.sentence, sizeof f.sentence,
+                 "bound mode has no dither; its bits follow the error");
     } else if (call && call->residual && w->dtype == HLQ_FLOAT64) {
         snprintf(f.sentence, sizeof f.sentence, "a float32 residual cannot hold float64's");
     } else {
         f = none;
     }
+    return f;
+}
+
+/* Whether the bits are too few for dither. */
+static hlq_fault dither_fault(const hlq_walk *w, const hlq_call *call)
+{
+    hlq_fault f = none;
+    hlq_walk trial = *w;
+    double bits = call && call->bits > 0 ? call->bits : w->comm->options.bits;
+    double target =
+        call && call->target_nmse > 0 ? call->target_nmse : w->comm->options.target_nmse;
+    int is_target = target > 0 && !(call && call->bits > 0);
+    trial.algorithm = wanted_of(w, call);
+    double least = hlq_dither_budget(&trial);
+    int is_coded = hlq_is_codable(w) && trial.algorithm != HLQ_ALG_NATIVE;
+    if (!is_coded || is_target || bits >= least) return none;
+    f.status = HLQ_E_INVALID;
+    snprintf(f.sentence, sizeof f.sentence, "%g bits are too few for dither, which needs %g here",
+             bits, least);
     return f;
 }
 
@@ -126,6 +155,7 @@ hlq_fault hlq_shape_fault(const hlq_walk *w, const hlq_call *call)
     if (!counts_fit(w)) return INVALID("count is larger than memory");
     hlq_fault f = call ? call_fault(call) : none;
     if (f.status == HLQ_OK) f = combination_fault(w, call);
+    if (f.status == HLQ_OK) f = dither_fault(w, call);
     return f.status == HLQ_OK ? exempt_fault(w, call) : f;
 }
 

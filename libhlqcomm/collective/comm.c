@@ -5,6 +5,7 @@
 #include "request.h"
 
 #include <transport/transport_internal.h>
+#include <wire/plan.h>
 
 #include <float.h>
 #include <math.h>
@@ -32,6 +33,9 @@ const char *hlq_kernel_variant(void)
     return kernels ? kernels->name : NULL;
 }
 
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
 static const char *options_fault(const hlq_options *o)
 {
     if (o->struct_bytes != sizeof *o) return "options.struct_bytes is not sizeof(hlq_options)";
@@ -54,6 +58,11 @@ static const char *options_fault(const hlq_options *o)
     if ((o->target_nmse > 0 || o->max_error > 0) && o->algorithm == HLQ_ALG_MODQ) {
         return o->max_error > 0 ? "modq has no bound mode; give it bits"
                                 : "modq has no target mode; give it bits";
+    }
+    if (o->dither && o->max_error > 0) return "bound mode has no dither; its bits follow the error";
+    if (o->dither != 0 && o->dither != 1) return "options.dither is neither 0 nor 1";
+    if (o->dither && o->bits < HLQ_DITHER_BUDGET && o->target_nmse == 0) {
+        return "options.bits is below " TEXT(HLQ_DITHER_BUDGET) ", the least for dither";
     }
     if (!(o->timeout_s > 0)) return "options.timeout_s is not positive";
     return NULL;
@@ -95,6 +104,7 @@ static hlq_terms creation_terms(const hlq_options *o, int64_t node, int is_probi
     terms.value[HLQ_TERM_MIN_BYTES] = o->min_bytes;
     terms.value[HLQ_TERM_PROBE] = (uint64_t)is_probing;
     terms.value[HLQ_TERM_TOPOLOGY] = (uint64_t)o->topology;
+    terms.value[HLQ_TERM_DITHER] = (uint64_t)o->dither;
     terms.node = node;
     return terms;
 }

@@ -3,6 +3,8 @@
  */
 #include "walk.h"
 
+#include <wire/plan.h>
+
 static hlq_part stretch(const hlq_walk *w, size_t start, size_t elems)
 {
     return (hlq_part){start, elems, hlq_place_all(elems, w->comm->options.seed)};
@@ -87,6 +89,15 @@ int hlq_least_bits(const hlq_walk *w, const hlq_part *part)
 {
     int bits = (int)w->bits + (w->bits > (int)w->bits);
     size_t ranks = w->operation == HLQ_ALL_REDUCE ? 1 : (size_t)w->size;
-    if (part->elems >= (HLQ_BUDGET_ELEMS + ranks - 1) / ranks) return 0;
+    if (part->elems >= (HLQ_BUDGET_ELEMS + ranks - 1) / ranks) {
+        return w->comm->options.dither ? HLQ_DITHER_BITS : 0;
+    }
     return bits < 2 ? 2 : bits;
+}
+
+double hlq_dither_budget(const hlq_walk *w)
+{
+    double share =
+        w->operation == HLQ_ALL_REDUCE && w->algorithm == HLQ_ALG_ONESHOT ? 2.0 / w->size : 1;
+    return w->comm->options.dither && w->size > 1 ? HLQ_DITHER_BUDGET / share : 0;
 }

@@ -88,7 +88,7 @@ static size_t budget_at(const hlq_walk *w, const hlq_part *part, double bits)
     hlq_walk trial = *w;
     trial.bits = bits;
     size_t overhead = hlq_segment_overhead(HLQ_FORM_RAMP, part->place.blocks);
-    return hlq_part_frame(&trial, part).bytes - overhead;
+    return hlq_part_frame(&trial, part, w->rank, HLQ_LEG_PARTS).bytes - overhead;
 }
 
 /* Adds what coding a part would cost. */
@@ -105,8 +105,9 @@ static void account_for(const hlq_walk *w, const space *s, const hlq_part *part)
     double scale = ldexp(HLQ_BLOCK_ELEMS, 2 * (base - s->mine->unit));
     s->mine->energy += scale * hlq_histogram_energy(&histogram);
     for (int i = 0; i < GRID; i++) {
-        double error = hlq_plan_error(&histogram, w->comm->options.lattice, HLQ_BITS_MAX,
-                                      HLQ_RAMP_WORDS * 4, budget_at(w, part, grid_bits(i)));
+        double error =
+            hlq_plan_error(&histogram, w->comm->options.lattice, w->comm->options.dither,
+                           HLQ_BITS_MAX, HLQ_RAMP_WORDS * 4, budget_at(w, part, grid_bits(i)));
         s->mine->error[i] += scale * error;
     }
 }
@@ -231,7 +232,7 @@ static hlq_status decide(hlq_walk *w)
     }
     make_common(w, &s);
     predict(w, &s, vnmse);
-    w->bits = bits_for(vnmse, w->target_nmse);
+    w->bits = fmax(bits_for(vnmse, w->target_nmse), hlq_dither_budget(w));
     if (w->bits > HLQ_BITS_MAX) w->algorithm = HLQ_ALG_NATIVE;
     return HLQ_OK;
 }

@@ -97,9 +97,14 @@ double hlq_part_budget(const hlq_walk *w, const hlq_part *part);
 /*
  * Tensors too small for headers to vanish in the budget go beyond it rather than to zero: below
  * this many elements, all ranks' parts together, every block has at least the bits asked for.
+ * Beyond, with dither, at least HLQ_DITHER_BITS.
  */
 enum { HLQ_BUDGET_ELEMS = 16384 };
 int hlq_least_bits(const hlq_walk *w, const hlq_part *part);
+
+/* The least bits per number that dither works with (wire/plan.h); oneshot's codes have 2/n of the
+   bits. 0 without dither. */
+double hlq_dither_budget(const hlq_walk *w);
 
 /* Factor from the sum to the result. */
 static inline float hlq_output_factor(const hlq_walk *w)

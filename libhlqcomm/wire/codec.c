@@ -40,7 +40,8 @@ static hlq_plan plan_segment(const hlq_frame *frame, const uint8_t *code, uint8_
 {
     size_t blocks = frame->place.blocks;
     size_t budget = frame->bytes - hlq_segment_overhead(HLQ_FORM_RAMP, blocks);
-    return hlq_plan_bits(code, blocks, HLQ_BITS_MAX, HLQ_RAMP_WORDS * 4, budget, bits);
+    int least = frame->dithered ? HLQ_DITHER_BITS : 0;
+    return hlq_plan_bits(code, blocks, least, HLQ_BITS_MAX, HLQ_RAMP_WORDS * 4, budget, bits);
 }
 
 /* What blocks of these bits take. */
@@ -175,12 +176,12 @@ static void predict(const hlq_run *run, double top[2][HLQ_BITS_WHOLE + 1], doubl
                                             [HLQ_LATTICE_D4] = 13.0 / 120,
                                             [HLQ_LATTICE_Z] = 1.0 / 12};
     hlq_steps steps[HLQ_BITS_MAX + 1];
-    steps_fill(steps, run->lattice, run->modular, run->spread);
-    top[0][0] = top[1][0] = 16;
+    steps_fill(steps, run->lattice, run->modular, run->spread, run->dithered);
     for (int k = 0; k <= HLQ_BITS_MAX; k++) {
         const float *scale = steps[k].scale;
-        distortion[k] = hlq_plan_distortion(run->lattice, k);
-        if (!k) continue;
+        distortion[k] = hlq_plan_distortion(run->lattice, run->dithered, k);
+        top[0][k] = top[1][k] = 16;
+        if (k < 1 + run->dithered) continue;
         top[0][k] = run->modular ? scale[0] : scale[HLQ_RAMP_STEPS - 1];
         top[1][k] = run->modular ? scale[0] : scale[ALL_STEPS - 1];
         /* Without a ramp, rounding alone: second moment per dimension of the scaled cell. */

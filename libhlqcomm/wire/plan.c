@@ -22,10 +22,15 @@ enum {
     HIGHEST_LEVEL = HLQ_CODE_TOP + 1, /* level at which none has any */
 };
 
-static int bits_at(int height, int most)
+/* The least and the most bits that a block may have. */
+typedef struct {
+    int least, most;
+} bounds;
+
+static int bits_at(int height, bounds in)
 {
     int bits = height < 0 ? 0 : height < 10 ? 2 : height < 19 ? 3 : 4 + (height - 19) / 8;
-    return bits < most ? bits : most;
+    return bits < in.least ? in.least : bits < in.most ? bits : in.most;
 }
 
 static size_t cost_of(int bits, size_t side_bytes)
@@ -33,22 +38,22 @@ static size_t cost_of(int bits, size_t side_bytes)
     return bits ? side_bytes + (size_t)bits * HLQ_PLANE_BYTES : 0;
 }
 
-static size_t cost_at(const size_t *histogram, int level, int most, size_t side_bytes)
+static size_t cost_at(const size_t *histogram, int level, bounds in, size_t side_bytes)
 {
     size_t cost = 0;
     for (int c = 1; c <= HLQ_CODE_TOP; c++) {
-        cost += histogram[c] * cost_of(bits_at(c - level, most), side_bytes);
+        cost += histogram[c] * cost_of(bits_at(c - level, in), side_bytes);
     }
     return cost;
 }
 
 /* The lowest level that the budget pays for. */
-static int find_level(const size_t *histogram, int most, size_t side_bytes, size_t budget_bytes)
+static int find_level(const size_t *histogram, bounds in, size_t side_bytes, size_t budget_bytes)
 {
     int low = LOWEST_LEVEL, high = HIGHEST_LEVEL;
     while (low < high) {
         int middle = low + (high - low) / 2;
-        if (cost_at(histogram, middle, most, side_bytes) <= budget_bytes) high = middle;
+        if (cost_at(histogram, middle, in, side_bytes) <= budget_bytes) high = middle;
         else low = middle + 1;
     }
     return low;
@@ -64,26 +69,27 @@ typedef struct {
     size_t left;
 } levels;
 
-static levels levels_of(const hlq_histogram *h, int most_bits, size_t side_bytes,
-                        size_t budget_bytes)
+static levels levels_of(const hlq_histogram *h, bounds in, size_t side_bytes, size_t budget_bytes)
 {
     levels l = {{0}, {0}, {0}, 0};
-    int level = find_level(h->blocks, most_bits, side_bytes, budget_bytes);
-    l.left = budget_bytes - cost_at(h->blocks, level, most_bits, side_bytes);
+    if (cost_at(h->blocks, HIGHEST_LEVEL, in, side_bytes) > budget_bytes) in.least = 0;
+    int level = find_level(h->blocks, in, side_bytes, budget_bytes);
+    l.left = budget_bytes - cost_at(h->blocks, level, in, side_bytes);
     for (int c = 1; c <= HLQ_CODE_TOP; c++) {
-        l.now[c] = (uint8_t)bits_at(c - level, most_bits);
-        l.raised[c] = (uint8_t)bits_at(c - level + 1, most_bits);
+        l.now[c] = (uint8_t)bits_at(c - level, in);
+        l.raised[c] = (uint8_t)bits_at(c - level + 1, in);
         l.price[c] = cost_of(l.raised[c], side_bytes) - cost_of(l.now[c], side_bytes);
     }
     return l;
 }
 
-hlq_plan hlq_plan_bits(const uint8_t *code, size_t blocks, int most_bits, size_t side_bytes,
-                       size_t budget_bytes, uint8_t *bits)
+hlq_plan hlq_plan_bits(const uint8_t *code, size_t blocks, int least_bits, int most_bits,
+                       size_t side_bytes, size_t budget_bytes, uint8_t *bits)
 {
     hlq_histogram histogram = {{0}};
     for (size_t b = 0; b < blocks; b++) histogram.blocks[code[b]]++;
-    levels l = levels_of(&histogram, most_bits, side_bytes, budget_bytes);
+    bounds in = {least_bits, most_bits};
+    levels l = levels_of(&histogram, in, side_bytes, budget_bytes);
     hlq_plan plan = {0, 0};
     for (size_t b = 0; b < blocks; b++) {
         int c = code[b];
@@ -110,24 +116,27 @@ double hlq_histogram_energy(const hlq_histogram *histogram)
     return energy;
 }
 
-double hlq_plan_error(const hlq_histogram *histogram, hlq_lattice lattice, int most_bits,
-                      size_t side_bytes, size_t budget_bytes)
+double hlq_plan_error(const hlq_histogram *histogram, hlq_lattice lattice, int dithered,
+                      int most_bits, size_t side_bytes, size_t budget_bytes)
 {
-    levels l = levels_of(histogram, most_bits, side_bytes, budget_bytes);
+    bounds in = {dithered ? HLQ_DITHER_BITS : 0, most_bits};
+    levels l = levels_of(histogram, in, side_bytes, budget_bytes);
     double price = 0, error = 0, saved = 0;
     for (int c = 1; c <= HLQ_CODE_TOP; c++) {
         double blocks = (double)histogram->blocks[c];
         if (blocks == 0) continue;
-        double energy = blocks * energy_of_code(c), now = hlq_plan_distortion(lattice, l.now[c]);
+        double energy = blocks * energy_of_code(c);
+        double now = hlq_plan_distortion(lattice, dithered, l.now[c]);
+        double raised = hlq_plan_distortion(lattice, dithered, l.raised[c]);
         price += blocks * (double)l.price[c];
         error += energy * now;
-        saved += energy * (now - hlq_plan_distortion(lattice, l.raised[c]));
+        saved += energy * (now - raised);
     }
     /* Who is raised depends on the blocks' order; a fair share of each code is. */
     return price > 0 ? error - saved * fmin((double)l.left / price, 1) : error;
 }
 
-double hlq_plan_distortion(hlq_lattice lattice, int bits)
+double hlq_plan_distortion(hlq_lattice lattice, int dithered, int bits)
 {
     /* Measured on Gaussian blocks with the ramp (tests/test_codec.c); × 1/4 per bit beyond. */
     static const double table[3][7] = {
@@ -135,6 +144,11 @@ double hlq_plan_distortion(hlq_lattice lattice, int bits)
         [HLQ_LATTICE_D4] = {1, 1, 1.09e-1, 2.38e-2, 5.79e-3, 1.39e-3, 3.40e-4},
         [HLQ_LATTICE_Z] = {1, 1, 1.60e-1, 3.15e-2, 7.47e-3, 1.77e-3, 4.30e-4},
     };
+    /* With dither: the second moment of the cell times that of the scale, measured the same way. */
+    static const double cell[3] = {
+        [HLQ_LATTICE_E8] = 1.135, [HLQ_LATTICE_D4] = 1.337, [HLQ_LATTICE_Z] = 1.713};
+    double codes = (1 << bits) - 2;
+    if (dithered) return bits < HLQ_DITHER_BITS ? 1 : cell[lattice] / (codes * codes);
     double d = table[lattice][bits < 6 ? bits : 6];
     for (int b = 6; b < bits; b++) d /= 4;
     return d;

@@ -5,6 +5,8 @@
 #include "checksum.h"
 #include "plan.h"
 
+#include <kernels/body/mix.h>
+
 #include <hlqcomm/transport.h>
 
 #include <stdio.h>
@@ -67,6 +69,13 @@ size_t hlq_segment_bytes(hlq_form form, size_t blocks, double budget_bytes, int 
     return bytes > least ? bytes : least;
 }
 
+/* What sets the dither of one message apart from that of all others. */
+static uint64_t dither_key(const hlq_frame *frame)
+{
+    uint64_t sender = (uint64_t)(2 * (int64_t)frame->sender + frame->leg);
+    return mix(mix_counted(frame->place.seed, 0) + frame->call + (sender << 32));
+}
+
 static hlq_run run_of(const hlq_frame *frame, int base, uint8_t *segment)
 {
     hlq_run run = {
@@ -75,7 +84,9 @@ static hlq_run run_of(const hlq_frame *frame, int base, uint8_t *segment)
         .base = base,
         .modular = frame->form == HLQ_FORM_MODULAR || frame->form == HLQ_FORM_SUMS,
         .spread = frame->spread,
+        .dithered = frame->dithered,
     };
+    if (run.dithered) run.dither_key = dither_key(frame);
     if (!run.modular) run.code = segment + HLQ_HEADER_BYTES;
     if (has_ramp(frame->form)) run.wide = segment + HLQ_HEADER_BYTES + run.place.blocks;
     return run;
@@ -88,6 +99,7 @@ void hlq_segment_header(const hlq_frame *frame, int base, uint8_t *segment)
     segment[4] = HLQ_WIRE_VERSION;
     segment[5] = (uint8_t)frame->form;
     segment[6] = (uint8_t)frame->lattice;
+    segment[7] = (uint8_t)frame->dithered;
     put(segment + 8, (uint64_t)base, 2);
     put(segment + 10, (uint64_t)frame->spread, 2);
     put(segment + 12, frame->call, 4);
@@ -150,7 +162,7 @@ hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *r
         {"wire version", segment[4], HLQ_WIRE_VERSION},
         {"form", segment[5], frame->form},
         {"lattice", segment[6], frame->lattice},
-        {"reserved byte", segment[7], 0},
+        {"dither", segment[7], frame->dithered},
         {"spread", get_signed16(segment + 10), frame->spread},
         {"call number", (long long)get(segment + 12, 4), frame->call},
         {"first block", (long long)get(segment + 16, 8), (long long)frame->place.first},

@@ -4,8 +4,8 @@
  * follows from its content, and no plan is made: it says itself how many bits blocks have.
  *
  *   header  40 bytes, little endian:
- *           magic "HLQC" 4 | version 1 | form 1 | lattice 1 | zero 1 | base 2 | spread 2 | call 4 |
- *           first block 8 | blocks 8 | checksum of all the rest 8
+ *           magic "HLQC" 4 | version 1 | form 1 | lattice 1 | dither 1 | base 2 | spread 2 |
+ *           call 4 | first block 8 | blocks 8 | checksum of all the rest 8
  *   code    1 byte per block, or 1 bit if FAILED             (form RAMP, EXPONENTS and FAILED)
  *   wide    1 bit per block                                  (form RAMP and BOUND)
  *   bits    4 bits per block                                 (form BOUND)
@@ -46,6 +46,9 @@ typedef struct hlq_frame {
     double allowed; /* BOUND, when it is made: how far a number may be off */
     uint32_t call;  /* number of the collective on its communicator */
     size_t bytes;   /* of the whole segment; BOUND, when it is made: room for it */
+    int dithered;   /* RAMP: 1 if points are dithered; keyed by the seed, the call and these: */
+    int sender;     /* rank in the communicator */
+    int leg;        /* 0, or 1 for a sum that was coded before */
 } hlq_frame;
 
 /* Largest |base| of a tensor's segments. */

@@ -85,7 +85,7 @@ static void check_error(const hlq_histogram *h, int most, size_t side, size_t bu
 {
     for (hlq_lattice lattice = HLQ_LATTICE_E8; lattice <= HLQ_LATTICE_Z; lattice++) {
         double energy = hlq_histogram_energy(h);
-        double error = hlq_plan_error(h, lattice, most, side, budget);
+        double error = hlq_plan_error(h, lattice, 0, most, side, budget);
         MUST(error >= 0 && error <= energy * (1 + 1e-9));
     }
 }
@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     size_t blocks = input_left(&in);
     uint8_t *code = exactly(blocks), *bits = exactly(blocks);
     input_bytes(&in, code, blocks);
-    hlq_plan plan = hlq_plan_bits(code, blocks, most, side, budget, bits);
+    hlq_plan plan = hlq_plan_bits(code, blocks, 0, most, side, budget, bits);
     check_sums(code, blocks, most, side, budget, bits, &plan);
     hlq_histogram histogram = {{0}};
     for (size_t b = 0; b < blocks; b++) histogram.blocks[code[b]]++;

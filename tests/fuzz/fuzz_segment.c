@@ -37,7 +37,7 @@ static hlq_plan agree(reader *r, input *in)
     size_t blocks = r->frame.place.blocks;
     size_t budget = (size_t)input_uint(in, 2);
     input_bytes(in, r->codes, blocks);
-    return hlq_plan_bits(r->codes, blocks, HLQ_BITS_MAX, 4, budget, r->bits);
+    return hlq_plan_bits(r->codes, blocks, 0, HLQ_BITS_MAX, 4, budget, r->bits);
 }
 
 static size_t bytes_of(const hlq_frame *frame, const hlq_plan *plan, size_t there)

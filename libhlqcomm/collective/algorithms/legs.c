@@ -8,13 +8,16 @@
 
 #include <string.h>
 
-hlq_frame hlq_part_frame(const hlq_walk *w, const hlq_part *part)
+hlq_frame hlq_part_frame(const hlq_walk *w, const hlq_part *part, int p, int leg)
 {
     size_t blocks = part->place.blocks;
     hlq_form form = w->max_error > 0 ? HLQ_FORM_BOUND : HLQ_FORM_RAMP;
     size_t bytes =
         hlq_segment_bytes(form, blocks, hlq_part_budget(w, part), hlq_least_bits(w, part));
     return (hlq_frame){
+        .dithered = w->comm->options.dither,
+        .sender = hlq_rank_of(w, p),
+        .leg = leg,
         .form = form,
         .lattice = w->comm->options.lattice,
         .dtype = w->dtype,
@@ -29,7 +32,7 @@ hlq_frame hlq_part_frame(const hlq_walk *w, const hlq_part *part)
  * is coded again has half of it, and its terms the other half: then both legs are equally long.
  * What float32's rounding adds is less than is held back here.
  */
-static double share_of_error(const hlq_walk *w, int is_sum)
+static double share_of_error(const hlq_walk *w, int leg)
 {
     const double held_back = 1.0 / 64;
     double allowed = w->max_error * (1 - held_back);
@@ -38,7 +41,7 @@ static double share_of_error(const hlq_walk *w, int is_sum)
     int own_is_coded = w->operation == HLQ_ALL_REDUCE && !is_coded_twice;
     allowed /= (double)hlq_output_factor(w);
     if (is_coded_twice) allowed /= 2;
-    return is_sum ? allowed : allowed / (w->size - !own_is_coded);
+    return leg == HLQ_LEG_SUMS ? allowed : allowed / (w->size - !own_is_coded);
 }
 
 hlq_part hlq_part_arriving(const hlq_walk *w, int p)
@@ -49,7 +52,7 @@ hlq_part hlq_part_arriving(const hlq_walk *w, int p)
 
 static size_t part_bytes(const hlq_walk *w, hlq_part part)
 {
-    return hlq_part_frame(w, &part).bytes;
+    return hlq_part_frame(w, &part, w->rank, HLQ_LEG_PARTS).bytes;
 }
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
@@ -129,13 +132,13 @@ uint64_t hlq_bytes_of_own(const hlq_walk *w)
 }
 
 void hlq_encode_part(const hlq_walk *w, hlq_legs *legs, const hlq_part *part,
-                     const hlq_source *source, int p, int is_sum, hlq_code_stats *stats)
+                     const hlq_source *source, int p, int leg, hlq_code_stats *stats)
 {
-    hlq_frame frame = hlq_part_frame(w, part);
+    hlq_frame frame = hlq_part_frame(w, part, w->rank, leg);
     hlq_scratch scratch = {legs->exponent, legs->bits[p]};
     legs->bytes[p] = 0;
     if (!frame.bytes) return;
-    frame.allowed = share_of_error(w, is_sum);
+    frame.allowed = share_of_error(w, leg);
     double begin = hlq_now();
     legs->bytes[p] =
         hlq_segment_encode(w->comm->kernels, &frame, source, scratch, legs->out[p], stats);
@@ -149,7 +152,7 @@ void hlq_send_parts(hlq_walk *w, hlq_legs *legs)
         if (p == w->rank) continue;
         hlq_part to = hlq_part_to(w, p);
         hlq_source source = hlq_source_of(w, &to);
-        hlq_encode_part(w, legs, &to, &source, p, 0, &w->sent);
+        hlq_encode_part(w, legs, &to, &source, p, HLQ_LEG_PARTS, &w->sent);
         w->out[p] = (hlq_message){legs->out[p], legs->bytes[p]};
         w->in[p] = (hlq_message){legs->in[p], part_bytes(w, hlq_part_arriving(w, p))};
     }
@@ -159,7 +162,7 @@ void hlq_send_own(hlq_walk *w, hlq_legs *legs)
 {
     hlq_part own = hlq_part_to(w, w->rank);
     hlq_source source = hlq_source_of(w, &own);
-    hlq_encode_part(w, legs, &own, &source, w->rank, 0, &w->sent);
+    hlq_encode_part(w, legs, &own, &source, w->rank, HLQ_LEG_PARTS, &w->sent);
     hlq_share_own(w, legs);
 }
 
@@ -173,10 +176,10 @@ void hlq_share_own(hlq_walk *w, hlq_legs *legs)
 }
 
 /* Opens rank p's code of a part, in the communicator's words if that fails. */
-static hlq_status open_part(const hlq_walk *w, hlq_legs *legs, const hlq_part *part, int p)
+static hlq_status open_part(const hlq_walk *w, hlq_legs *legs, const hlq_part *part, int p, int leg)
 {
     char what[HLQ_ERROR_BYTES];
-    hlq_frame frame = hlq_part_frame(w, part);
+    hlq_frame frame = hlq_part_frame(w, part, p, leg);
     int is_own = p == w->rank;
     uint8_t *segment = is_own ? legs->out[p] : legs->in[p];
     frame.bytes = is_own ? legs->bytes[p] : w->in[p].bytes;
@@ -196,7 +199,7 @@ hlq_status hlq_open_terms(hlq_walk *w, hlq_legs *legs, const hlq_part *part, con
             w->comm->kernels->exponents(&part->place, own, legs->exponent);
             base = hlq_base_of_exponents(w->dtype, legs->exponent, part->place.blocks);
         } else {
-            HLQ_TRY(open_part(w, legs, part, p));
+            HLQ_TRY(open_part(w, legs, part, p, HLQ_LEG_PARTS));
             base = legs->run[p].base;
         }
         if (base > *unit) *unit = base;
@@ -251,9 +254,10 @@ void hlq_copy_own_part(const hlq_walk *w)
 hlq_status hlq_decode_part(hlq_walk *w, hlq_legs *legs, int p)
 {
     hlq_part from = hlq_part_from(w, p);
+    int leg = w->operation == HLQ_ALL_REDUCE ? HLQ_LEG_SUMS : HLQ_LEG_PARTS;
     if (!from.place.blocks) return HLQ_OK;
     double begin = hlq_now();
-    HLQ_TRY(open_part(w, legs, &from, p));
+    HLQ_TRY(open_part(w, legs, &from, p, leg));
     const hlq_run *run = &legs->run[p];
     w->comm->kernels->decode(run, hlq_output_factor(w), w->dtype, hlq_output_of(w, &from),
                              from.elems, NULL);

@@ -25,8 +25,12 @@ typedef struct hlq_legs {
 hlq_legs hlq_legs_of(const hlq_walk *w, size_t acc_blocks);
 size_t hlq_legs_bytes(const hlq_walk *w, size_t acc_blocks);
 
-/* How a part travels; bytes 0 if it is empty. In bound mode bytes is the most it can be. */
-hlq_frame hlq_part_frame(const hlq_walk *w, const hlq_part *part);
+/* What a message holds: parts of ranks' tensors, or a sum of such. */
+enum { HLQ_LEG_PARTS = 0, HLQ_LEG_SUMS = 1 };
+
+/* How a part travels from rank p; bytes 0 if it is empty. In bound mode bytes is the
+   most it can be. */
+hlq_frame hlq_part_frame(const hlq_walk *w, const hlq_part *part, int p, int leg);
 /* The part that a message from rank p holds, in the first exchange. */
 hlq_part hlq_part_arriving(const hlq_walk *w, int p);
 
@@ -34,9 +38,9 @@ hlq_part hlq_part_arriving(const hlq_walk *w, int p);
 uint64_t hlq_bytes_of_parts(const hlq_walk *w);
 uint64_t hlq_bytes_of_own(const hlq_walk *w);
 
-/* Codes a part of a source for rank p. is_sum: it is the sum, not one of its terms. */
+/* Codes a part of a source for rank p. */
 void hlq_encode_part(const hlq_walk *w, hlq_legs *legs, const hlq_part *part,
-                     const hlq_source *source, int p, int is_sum, hlq_code_stats *stats);
+                     const hlq_source *source, int p, int leg, hlq_code_stats *stats);
 
 /* Sends to every other rank: its part, coded for it. Or to all the own part, coded once. Or to all
    what already lies at out[rank] as the code of the own part of recv. */

@@ -100,7 +100,7 @@ static void plan_parts(const hlq_walk *w, modq_space *s)
         modq_part *part = &s->part[p];
         hlq_place *place = &part->frame.place;
         hlq_part to = hlq_part_to(w, p);
-        part->plan = hlq_plan_bits(part->code, place->blocks, HLQ_BITS_MAX, 4,
+        part->plan = hlq_plan_bits(part->code, place->blocks, 0, HLQ_BITS_MAX, 4,
                                    hlq_modq_part_budget(w, &to), part->bits);
         part->frame.form = HLQ_FORM_MODULAR;
         part->frame.spread = HLQ_MODQ_SPREAD;

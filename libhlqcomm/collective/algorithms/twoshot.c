@@ -57,7 +57,7 @@ static void encode_sum(hlq_walk *w, hlq_legs *legs, const hlq_part *part, int un
                       .residual = w->residual,
                       .rotated = 1,
                       .unit = unit};
-    hlq_encode_part(w, legs, part, &sum, w->rank, 1, &coded);
+    hlq_encode_part(w, legs, part, &sum, w->rank, HLQ_LEG_SUMS, &coded);
     stats->overloads = coded.overloads;
     stats->largest_scale = coded.largest_scale;
 }
