@@ -1,6 +1,6 @@
 /*
- * Dither, block by block: the random vectors are what dither.h says; whatever is coded, the
- * error is as if drawn from the Voronoi cell, and no choice shows what was drawn. Runs on the
+ * Dither, block by block: the random vectors are what dither.h says they are; whatever is coded,
+ * the error is as if drawn from the Voronoi cell, and no choice shows what was drawn. Runs on the
  * variant in use; test_kernels.c shows that all give the same bytes.
  */
 #include "lattice_model.h"

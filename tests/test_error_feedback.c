@@ -140,10 +140,12 @@ static void check_all(test_rank *me, void *argument)
         options.algorithm = f.algorithm;
         options.lattice = f.lattice;
         options.bits = f.bits;
-        hlq_test_case("%d ranks, %s, %s, %s, %s, %g bits", me->size,
+        int is_enough = f.algorithm == HLQ_ALG_TWOSHOT || f.bits >= 1.2 * me->size;
+        options.dither = f.algorithm != HLQ_ALG_MODQ && is_enough && i / 3 % 2;
+        hlq_test_case("%d ranks, %s, %s, %s, %s, %g bits%s", me->size,
                       hlq_algorithm_name(f.algorithm), hlq_lattice_name(f.lattice),
                       f.dtype == HLQ_FLOAT32 ? "float32" : "bfloat16",
-                      f.op == HLQ_SUM ? "sum" : "avg", f.bits);
+                      f.op == HLQ_SUM ? "sum" : "avg", f.bits, options.dither ? ", dithered" : "");
         if (CHECK_EQ(rank_create(me, &options, &comm), HLQ_OK)) check_feedback(me, comm, &f);
         rank_destroy(me, comm);
     }

@@ -139,13 +139,17 @@ static void check_segment_of(const hlq_kernels *k, hlq_frame frame, const char *
     check_decoded(k, &run, name);
 }
 
-static void check_segment(const hlq_kernels *k, hlq_lattice lattice, double bits)
+static void check_segment(const hlq_kernels *k, hlq_lattice lattice, double bits, int dithered)
 {
     char name[64];
     hlq_frame frame = {.form = HLQ_FORM_RAMP,
                        .lattice = lattice,
-                       .bytes = hlq_segment_bytes(HLQ_FORM_RAMP, BLOCKS, bits * ELEMS / 8, 0)};
-    snprintf(name, sizeof name, "%s.%gbits.segment", hlq_lattice_name(lattice), bits);
+                       .bytes = hlq_segment_bytes(HLQ_FORM_RAMP, BLOCKS, bits * ELEMS / 8, 0),
+                       .dithered = dithered,
+                       .sender = 5,
+                       .leg = 1};
+    snprintf(name, sizeof name, "%s.%gbits%s.segment", hlq_lattice_name(lattice), bits,
+             dithered ? ".dithered" : "");
     check_segment_of(k, frame, name);
 }
 
@@ -255,12 +259,15 @@ static void check_modular(const hlq_kernels *k, hlq_lattice lattice)
 static void check_variant(const hlq_kernels *k)
 {
     for (hlq_lattice lattice = HLQ_LATTICE_E8; lattice <= HLQ_LATTICE_Z; lattice++) {
-        check_segment(k, lattice, 3);
-        check_segment(k, lattice, 4.5);
+        check_segment(k, lattice, 3, 0);
+        check_segment(k, lattice, 4.5, 0);
         check_modular(k, lattice);
         check_bound_segment(k, lattice);
     }
     check_blocks(k);
+    for (hlq_lattice lattice = HLQ_LATTICE_E8; lattice <= HLQ_LATTICE_Z; lattice++) {
+        check_segment(k, lattice, 4.5, 1);
+    }
 }
 
 /* All-reduce ----------------------------------------------------------------------------------- */

@@ -42,6 +42,7 @@ static hlq_frame random_frame(hlq_rng *rng, hlq_form form)
     frame.place.first = hlq_rng_next(rng) >> hlq_rng_between(rng, 1, 63);
     frame.call = (uint32_t)hlq_rng_next(rng);
     frame.spread = hlq_rng_between(rng, -50, 50);
+    frame.dithered = form == HLQ_FORM_RAMP && hlq_rng_below(rng, 2);
     return frame;
 }
 
@@ -63,6 +64,7 @@ static void test_headers_say_what_was_meant(void)
             CHECK_EQ(run.lattice, frame.lattice);
             CHECK_EQ(run.spread, frame.spread);
             CHECK_EQ(run.modular, sums);
+            CHECK_EQ(run.dithered, frame.dithered);
             CHECK_EQ(run.place.blocks, frame.place.blocks);
             CHECK_EQ(run.place.first, frame.place.first);
             CHECK(run.code == (sums ? NULL : (uint8_t *)g.data + HLQ_HEADER_BYTES));
@@ -92,6 +94,25 @@ static void test_every_changed_byte_is_refused(void)
             }
         }
         hlq_guarded_free(&g);
+    }
+}
+
+/* Whatever tells two messages apart gives them dither of their own; the same ends have the same. */
+static void test_dither_is_keyed_by_all_that_tells_messages_apart(void)
+{
+    enum { SEEDS = 3, CALLS = 7, SENDERS = 7, LEGS = 2, ALL = SEEDS * CALLS * SENDERS * LEGS };
+    uint64_t key[ALL], segment[64];
+    for (int i = 0; i < ALL; i++) {
+        hlq_frame frame = frame_of(HLQ_FORM_RAMP, HLQ_LATTICE_E8, 256, 4);
+        frame.dithered = 1;
+        frame.place.seed = (uint64_t)(i % SEEDS);
+        frame.call = (uint32_t)(i / SEEDS % CALLS);
+        frame.sender = i / (SEEDS * CALLS) % SENDERS;
+        frame.leg = i / (SEEDS * CALLS * SENDERS);
+        hlq_run sent = hlq_segment_begin(&frame, 0, (uint8_t *)segment);
+        key[i] = hlq_segment_view(&frame, (uint8_t *)segment).dither_key;
+        CHECK(sent.dither_key == key[i]);
+        for (int j = 0; j < i; j++) CHECK(key[i] != key[j]);
     }
 }
 
@@ -212,6 +233,7 @@ static void test_any_bytes_are_read_or_refused(void)
         hlq_form form = round & 8 ? HLQ_FORM_BOUND : HLQ_FORM_RAMP;
         hlq_frame frame =
             frame_of(form, (hlq_lattice)(round % 3), elems, 1 + 11 * hlq_rng_uniform(&rng));
+        frame.dithered = form == HLQ_FORM_RAMP && round / 16 % 2;
         target t = target_new(&rng, &frame, elems);
         hlq_test_case("round %d: %zu elements, %zu bytes", round, elems, frame.bytes);
         hlq_rng_fill(&rng, hlq_rng_lognormal, x, elems);
@@ -286,6 +308,7 @@ int main(void)
     hlq_test_start("test_segment");
     test_headers_say_what_was_meant();
     test_every_changed_byte_is_refused();
+    test_dither_is_keyed_by_all_that_tells_messages_apart();
     test_checksum_is_xxh64();
     test_sizes_keep_the_budget();
     test_any_bytes_are_read_or_refused();

@@ -229,15 +229,16 @@ static void check_run(test_rank *me, hlq_comm *comm, const run *r, const expecta
     else check_blocks(e, &bound, &stats, result);
 }
 
-static void check_scenario(test_rank *me, hlq_comm *comm, run *r)
+static void check_scenario(test_rank *me, hlq_comm *comm, run *r, int dither)
 {
     for (int i = 0; i < 4 * 2 * 4; i++) {
+        if (dither && i / 8 > 1) break; /* twoshot, oneshot */
         r->dtype = (hlq_dtype)(i & 3);
         r->op = (hlq_op)(i >> 2 & 1);
         r->algorithm = (hlq_algorithm)(1 + i / 8);
-        hlq_test_case("%s on rank %d of %d, %s, %s, %s", r->scenario->name, r->special, me->size,
+        hlq_test_case("%s on rank %d of %d, %s, %s, %s%s", r->scenario->name, r->special, me->size,
                       hlq_algorithm_name(r->algorithm), hlq_dtype_name(r->dtype),
-                      hlq_op_name(r->op));
+                      hlq_op_name(r->op), dither ? ", dithered" : "");
         expectation e = {0};
         if (me->rank == 0) expect(r, me->size, &e);
         check_run(me, comm, r, &e);
@@ -247,15 +248,17 @@ static void check_scenario(test_rank *me, hlq_comm *comm, run *r)
 
 static void check_all(test_rank *me, void *argument)
 {
-    (void)argument;
     hlq_options options = HLQ_OPTIONS_INIT;
-    options.bits = 6;
+    options.dither = *(const int *)argument;
+    options.bits = options.dither ? 12 : 6; /* which dither wants for oneshot of 8 */
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
         const int who[] = {-1, 0, me->size - 1};
         for (int w = 0; w < 3; w++) {
             run r = {.scenario = &scenarios[i], .special = who[w]};
             hlq_comm *comm = NULL;
-            if (CHECK_EQ(rank_create(me, &options, &comm), HLQ_OK)) check_scenario(me, comm, &r);
+            if (CHECK_EQ(rank_create(me, &options, &comm), HLQ_OK)) {
+                check_scenario(me, comm, &r, options.dither);
+            }
             rank_destroy(me, comm);
         }
     }
@@ -265,6 +268,8 @@ int main(void)
 {
     static const int ranks[] = {2, 3, 4, 8};
     hlq_test_start("test_special_values");
-    for (int i = 0; i < 4; i++) ranks_as_threads(ranks[i], check_all, NULL);
+    for (int dither = 0; dither <= 1; dither++) {
+        for (int i = 0; i < 4; i++) ranks_as_threads(ranks[i], check_all, &dither);
+    }
     return hlq_test_end();
 }

@@ -1,6 +1,7 @@
 /*
- * Subtractive dither: a vector u, as if drawn uniformly from the lattice's Voronoi cell V, that both
- * ends of a message compute. The encoder sends λ = Q(y + u), the decoder takes λ - u for y.
+ * Subtractive dither: a vector u, as if drawn uniformly from the Voronoi cell V of the lattice,
+ * that both ends of a message compute. The encoder sends λ = Q(y + u), the decoder takes λ - u for
+ * y.
  * Whatever y is, the error (λ - u) - y = -(y + u - Q(y + u)) is then uniform over V, which is
  * symmetric about 0: its mean is 0, and it has nothing to do with y.
  *

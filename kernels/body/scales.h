@@ -7,11 +7,11 @@
  * that holds the whole energy of its block: 16 rms long, Voronoi norm at most 32 (Z) or 16 √2 rms,
  * plus the 1 (in lattice units) that rounding can add, for bits ≥ 2: 32 × 4/3 < 44.
  *
- * With dither (dither.h), the point λ nearest to y + u must fit for every u: no choice shows
- * which u it was. The Voronoi norm N is a norm, and at most 1 for u and for what rounding leaves:
- * N(λ) ≤ N(y) + 2. So a scale serves vectors with N(y) < 2^bits - 2, and scales are that much
- * wider: width / (2^bits - 2) in place of width / 2^bits, where a step has the same vectors for any
- * bits, and so widths are those of many bits. The last wide step still fits any vector: N(y) ≤ 32
+ * With dither (dither.h), the point λ nearest to y + u must fit for every u, so that no choice
+ * shows which u it was. The Voronoi norm N is a norm, and at most 1 for u and for what rounding
+ * leaves: N(λ) ≤ N(y) + 2. So a scale serves vectors with N(y) < 2^bits - 2. Scales are that much
+ * wider, width / (2^bits - 2) in place of width / 2^bits: a step then serves the same vectors at
+ * any bits, and widths are those of many bits. The last wide step still fits any vector: N(y) ≤ 32
  * rms < 44 rms.
  */
 #ifndef HLQ_BODY_SCALES_H

@@ -50,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     input in = {data, data + bytes};
     hlq_dtype dtype = (hlq_dtype)input_below(&in, HLQ_FLOAT64 + 1);
     hlq_lattice lattice = (hlq_lattice)input_below(&in, 3);
-    int has_residual = input_below(&in, 2) && dtype != HLQ_FLOAT64;
+    int more = input_below(&in, 4), has_residual = more % 2 && dtype != HLQ_FLOAT64;
     double budget = (double)input_uint(&in, 2);
     uint64_t seed = input_uint(&in, 1);
     size_t width = hlq_dtype_bytes(dtype), each = width + (has_residual ? sizeof(float) : 0);
@@ -65,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
                        .lattice = lattice,
                        .dtype = dtype,
                        .place = place,
+                       .dithered = more / 2,
                        .bytes = hlq_segment_bytes(HLQ_FORM_RAMP, place.blocks, budget, 0)};
     hlq_source source = {.data = tensor, .dtype = dtype, .elems = elems, .residual = residual};
     check(&frame, &source, residual);

@@ -49,6 +49,7 @@ static hlq_options input_options(input *in)
     if (!input_below(in, 4)) o.target_nmse = input_double(in);
     if (!input_below(in, 4)) o.max_error = input_double(in);
     o.group = input_value(in, 4);
+    o.dither = input_value(in, 4) == 1;
     o.probe = (hlq_probing)input_value(in, 3);
     o.topology = (hlq_topology)input_value(in, 3);
     o.log_level = input_value(in, 4);

@@ -112,8 +112,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     input in = {data, data + bytes};
     reader r = {.kernels = some_kernels(input_below(&in, 4))};
-    int how = input_below(&in, 4);
+    int how = input_below(&in, 8);
     r.frame.form = (hlq_form)input_below(&in, HLQ_FORM_BOUND + 1);
+    r.frame.dithered = r.frame.form == HLQ_FORM_RAMP && how & 4;
     r.frame.lattice = (hlq_lattice)input_below(&in, 3);
     r.frame.dtype = (hlq_dtype)input_below(&in, HLQ_FLOAT64 + 1);
     size_t blocks = (size_t)input_below(&in, BLOCKS_MAX), last = input_uint(&in, 1);

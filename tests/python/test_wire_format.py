@@ -25,7 +25,8 @@ ELEMS, BLOCKS, SEED, CALL = 1357, 6, 42, 0x01020304
 MODULAR_BITS, SPREAD = 5, 12
 
 HASHES = dict(line.split() for line in (GOLDEN / "hashes").read_text().splitlines())
-PLANNED = [f"{lattice}.{bits}bits.segment" for lattice in LATTICES for bits in ("3", "4.5")]
+KINDS = ("3bits", "4.5bits", "4.5bits.dithered")
+PLANNED = [f"{lattice}.{kind}.segment" for lattice in LATTICES for kind in KINDS]
 BOUND_ONES, ALLOWED = [f"{lattice}.bound.segment" for lattice in LATTICES], 0.03125
 
 
@@ -44,9 +45,15 @@ def message_of(name: str) -> bytes:
     return (GOLDEN / name).read_bytes()
 
 
+def dither_of(name: str) -> wire.Dither | None:
+    return wire.Dither(sender=5, leg=1) if "dithered" in name else None
+
+
 def expected(name: str) -> Expected:
     form = BOUND if name in BOUND_ONES else RAMP
-    return Expected(form=form, lattice=lattice_of(name), call=CALL, blocks=BLOCKS)
+    return Expected(
+        form=form, lattice=lattice_of(name), call=CALL, blocks=BLOCKS, dither=dither_of(name)
+    )
 
 
 def exact_numbers(stream: int, elems: int) -> Floats:
@@ -95,10 +102,9 @@ def test_decoded_tensors_are_those_of_the_library(name: str) -> None:
 
 @pytest.mark.parametrize("name", PLANNED)
 def test_encoded_messages_are_those_of_the_library(name: str) -> None:
-    message = message_of(name)
-    assert (
-        encoder.encode_ramp(golden_tensor(), lattice_of(name), SEED, CALL, len(message)) == message
-    )
+    message, lattice, dither = message_of(name), lattice_of(name), dither_of(name)
+    encoded = encoder.encode_ramp(golden_tensor(), lattice, SEED, CALL, len(message), dither)
+    assert encoded == message
 
 
 @pytest.mark.parametrize("name", BOUND_ONES)
@@ -127,6 +133,8 @@ def test_plan_spends_its_budget_to_the_byte() -> None:
     assert wire.plan(codes, 8, 104 + 104) == [3, 0, 3, 0]
     assert wire.plan(codes, 8, 136 + 104 - 1) == [3, 0, 3, 0]
     assert wire.plan(codes, 8, 136 + 104) == [4, 0, 3, 0]
+    assert wire.plan(bytes([200, 0, 1, 255]), 8, 72 + 136, least=2) == [4, 0, 2, 0]
+    assert wire.plan(bytes([200, 0, 1, 255]), 8, 72 + 71, least=2) == [4, 0, 0, 0]
 
 
 def check_word(points: np.ndarray) -> int:
@@ -266,6 +274,17 @@ def test_damage_is_refused(name: str) -> None:
     for length in (0, 39, 40, 47, len(message) - 4):
         assert refused(message[:length], expected(name))
     assert refused(message + bytes(4), expected(name))
+
+
+def test_dithered_messages_are_for_those_who_expect_them() -> None:
+    name = "E8.4.5bits.dithered.segment"
+    what = expected(name)
+    what.dither = None
+    assert refused(message_of(name), what)
+    plain = PLANNED[0]
+    what = expected(plain)
+    what.dither = wire.Dither(sender=5, leg=1)
+    assert refused(message_of(plain), what)
 
 
 @pytest.mark.parametrize("name", [PLANNED[0], BOUND_ONES[0]])

@@ -23,6 +23,7 @@ ZERO, NONFINITE = 0, 255
 U64 = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
 f32 = np.float32
+NO_DITHER = f32(0)
 
 
 class Refused(ValueError):
@@ -111,18 +112,24 @@ def bits_at(height: int) -> int:
     return 2 if height < 10 else 3 if height < 19 else min(12, 4 + (height - 19) // 8)
 
 
-def plan(codes: bytes, side_bytes: int, budget: int) -> list[int]:
+def plan(codes: bytes, side_bytes: int, budget: int, least: int = 0) -> list[int]:
     def cost(bits: int) -> int:
         return side_bytes + 32 * bits if bits else 0
 
     sized = [c for c in codes if c not in (ZERO, NONFINITE)]
-    level = next(t for t in range(-82, 256) if sum(cost(bits_at(c - t)) for c in sized) <= budget)
-    left = budget - sum(cost(bits_at(c - level)) for c in sized)
+    if len(sized) * cost(least) > budget:
+        least = 0
+
+    def given(height: int) -> int:
+        return max(least, bits_at(height))
+
+    level = next(t for t in range(-82, 256) if sum(cost(given(c - t)) for c in sized) <= budget)
+    left = budget - sum(cost(given(c - level)) for c in sized)
     bits = []
     for c in codes:
         now = raised = 0
         if c not in (ZERO, NONFINITE):
-            now, raised = bits_at(c - level), bits_at(c - level + 1)
+            now, raised = given(c - level), given(c - level + 1)
         price = cost(raised) - cost(now)
         if 0 < price <= left:
             left -= price
@@ -139,12 +146,13 @@ WIDTHS = {
 MODULAR_WIDTHS = {E8: f32(4.0), D4: f32(3.6), Z: f32(4.8)}
 
 
-def ramp_scales(lattice: int, bits: int) -> list[np.float32]:
+def ramp_scales(lattice: int, bits: int, is_dithered: bool = False) -> list[np.float32]:
     """Those of the steps 0 … 6."""
-    widths = [f32(WIDTHS[lattice][min(bits, 6) - 2])]
+    widths = [f32(WIDTHS[lattice][-1 if is_dithered else min(bits, 6) - 2])]
     while len(widths) < 4:
         widths.append(widths[-1] * f32(1.3))
-    return [w / f32(1 << bits) for w in [*widths, f32(11), f32(22), f32(44)]]
+    codes = f32((1 << bits) - (2 if is_dithered else 0))
+    return [w / codes for w in [*widths, f32(11), f32(22), f32(44)]]
 
 
 def modular_scale(lattice: int, bits: int, spread: int) -> np.float32:
@@ -251,11 +259,37 @@ def rotate_back(y: Floats, flip: NDArray[np.bool_]) -> Floats:
     return np.where(flip, -v, v)
 
 
+# Dither: section 5 --------------------------------------------------------------------------------
+
+
+@dataclass
+class Dither:
+    """What a dithered message is keyed by, beside the seed and the call."""
+
+    sender: int
+    leg: int
+
+    def key(self, seed: int, call: int) -> int:
+        return mix((mix((seed + GOLDEN) & U64) + call + (2 * self.sender + self.leg << 32)) & U64)
+
+
+def dither_vectors(lattice: int, key: int, position: int) -> Floats:
+    """u, doubled."""
+    hashes = [mix((key + (64 * position + i + 1) * GOLDEN) & U64) for i in range(64)]
+    words = np.array([h >> 16 * j & 0xFFFF for h in hashes for j in range(4)], np.uint16)
+    r = words.view(np.int16).reshape(8, 32).astype(np.int64) >> 2
+    n = (r + 4096) >> 13
+    e = r - 4096 * nearest(lattice, n, r - 8192 * n, 4096)
+    return ((2 * e + 1) / 8192).astype(np.float32)
+
+
 # Blocks: section 7 --------------------------------------------------------------------------------
 
 
-def coordinates(point: Ints, scale: Floats | np.float32) -> Floats:
-    return point.astype(np.float32) * (scale * f32(0.5))
+def coordinates(
+    point: Ints, scale: Floats | np.float32, dither: Floats | np.float32 = NO_DITHER
+) -> Floats:
+    return (point.astype(np.float32) - dither) * (scale * f32(0.5))
 
 
 def decode_block(y: Floats, eighths: int, factor: float, flip: NDArray[np.bool_]) -> Floats:
@@ -289,6 +323,7 @@ class Expected:
     stride: int = 1
     spread: int = 0
     base_limit: int = 160
+    dither: Dither | None = None
 
 
 WHOLE = 32
@@ -328,7 +363,7 @@ def open_segment(message: bytes, expected: Expected) -> int:
         "version": (message[4], 2),
         "form": (message[5], expected.form),
         "lattice": (message[6], expected.lattice),
-        "reserved": (message[7], 0),
+        "dither": (message[7], int(expected.dither is not None)),
         "spread": (int.from_bytes(message[10:12], "little", signed=True), expected.spread),
         "call": (_word(message, 12, 4), expected.call),
         "first": (_word(message, 16, 8), expected.first),
@@ -366,7 +401,7 @@ def read_ramp(message: bytes, expected: Expected) -> list[Block]:
     if expected.form == BOUND:
         bits = bits_of_bound(message, codes)
     else:
-        bits = plan(codes, 8, len(message) - at)
+        bits = plan(codes, 8, len(message) - at, 2 if expected.dither else 0)
     side = at
     at += 8 * sum(k > 0 for k in bits)
     blocks = []
@@ -387,13 +422,18 @@ def read_ramp(message: bytes, expected: Expected) -> list[Block]:
     return blocks
 
 
-def coordinates_of(block: Block, lattice: int) -> Floats:
+def coordinates_of(block: Block, expected: Expected, seed: int) -> Floats:
+    lattice, dither = expected.lattice, expected.dither
     if block.bits == WHOLE:
         return np.frombuffer(block.planes, "<f4").reshape(8, 32) * f32(1 / 512)
     z = codes_from_planes(block.planes, block.bits)
     point = reduce(lattice, block.bits, point_from_codes(lattice, z))
-    scale = lane_scales(ramp_scales(lattice, block.bits), block.side, block.wide)
-    return coordinates(point, scale)
+    steps = ramp_scales(lattice, block.bits, dither is not None)
+    scale = lane_scales(steps, block.side, block.wide)
+    if not dither:
+        return coordinates(point, scale)
+    u = dither_vectors(lattice, dither.key(seed, expected.call), block.position)
+    return coordinates(point, scale, u)
 
 
 def decode_ramp(
@@ -406,6 +446,6 @@ def decode_ramp(
             x[:] = np.nan
         if not block.bits:
             continue
-        y = coordinates_of(block, expected.lattice)
+        y = coordinates_of(block, expected, seed)
         x[:] = decode_block(y, block.eighths, factor, flips(seed, block.position))
     return out.reshape(-1)[:elems]

@@ -71,8 +71,13 @@ def voronoi_norm(lattice: int, v: Ints) -> Ints:
     return np.maximum(size[-2:].sum(axis=0), (size.sum(axis=0) - 2 * odd * size[0]) // 2)
 
 
-def quantize(lattice: int, y: Floats, scale: Floats | np.float32) -> Ints:
-    w = np.rint(y * (f32(16) / scale)).astype(np.int64) + 4096
+def quantize(
+    lattice: int,
+    y: Floats,
+    scale: Floats | np.float32,
+    dither: Floats | np.float32 = wire.NO_DITHER,
+) -> Ints:
+    w = np.rint(y * (f32(16) / scale) + f32(4096) * dither).astype(np.int64) + 4096
     return wire.nearest(lattice, w >> 13, w % 8192 - 4096, 4096)
 
 
@@ -126,11 +131,23 @@ def on_ramp(lattice: int, bits: int, y: Floats) -> tuple[Ints, Ints, bool]:
         wide = True
 
 
+def dithered(lattice: int, bits: int, y: Floats, dither: Floats) -> tuple[Ints, Ints, bool]:
+    steps = np.array(wire.ramp_scales(lattice, bits, is_dithered=True))
+    limits = [int(f32(512) * s * f32((1 << bits) - 2 - 1 / 128)) - 3 for s in steps]
+    norm = voronoi_norm(lattice, np.rint(y).astype(np.int64))
+    wide = bool((norm > limits[3]).any())
+    start = 3 if wide else 0
+    t = sum((norm > limit).astype(np.int64) for limit in limits[start : start + 3])
+    return quantize(lattice, y, steps[t + start], dither), t, wide
+
+
 # Messages -----------------------------------------------------------------------------------------
 
 
-def sealed(form: int, lattice: int, call: int, base: int, blocks: int, rest: bytes) -> bytes:
-    header = b"HLQC" + bytes([2, form, lattice, 0])
+def sealed(
+    form: int, lattice: int, call: int, base: int, blocks: int, rest: bytes, dither: bool = False
+) -> bytes:
+    header = b"HLQC" + bytes([2, form, lattice, int(dither)])
     header += base.to_bytes(2, "little", signed=True) + bytes(2) + call.to_bytes(4, "little")
     header += bytes(8) + blocks.to_bytes(8, "little") + bytes(8)
     checksum = wire.checksum(header + rest).to_bytes(8, "little")
@@ -141,22 +158,35 @@ def side_words(t: Ints) -> bytes:
     return np.array([((t >> j & 1) << wire.LANES).sum() for j in (0, 1)], "<u4").tobytes()
 
 
-def encode_ramp(tensor: Floats, lattice: int, seed: int, call: int, length: int) -> bytes:
+def encode_ramp(
+    tensor: Floats,
+    lattice: int,
+    seed: int,
+    call: int,
+    length: int,
+    dither: wire.Dither | None = None,
+) -> bytes:
     x = blocks_of(tensor)
     exponents = [exponent(block) for block in x]
     base, codes = base_and_codes(exponents)
     before = wire.overhead(RAMP, len(x)) - HEADER_BYTES
-    bits = wire.plan(codes, 8, length - HEADER_BYTES - before)
+    bits = wire.plan(codes, 8, length - HEADER_BYTES - before, 2 if dither else 0)
     wide, side, planes = bytearray((len(x) + 7) // 8), b"", b""
     for b, k in enumerate(bits):
         if not k:
             continue
-        point, t, is_wide = on_ramp(lattice, k, rotated(x[b], exponents[b], seed, b))
+        y = rotated(x[b], exponents[b], seed, b)
+        if dither:
+            u = wire.dither_vectors(lattice, dither.key(seed, call), b)
+            point, t, is_wide = dithered(lattice, k, y, u)
+        else:
+            point, t, is_wide = on_ramp(lattice, k, y)
         wide[b >> 3] |= is_wide << b % 8
         side += side_words(t)
         planes += planes_from_codes(codes_from_point(lattice, k, point), k)
     rest = (codes + bytes(wide)).ljust(before, b"\0") + side + planes
-    return sealed(RAMP, lattice, call, base, len(x), rest.ljust(length - HEADER_BYTES, b"\0"))
+    rest = rest.ljust(length - HEADER_BYTES, b"\0")
+    return sealed(RAMP, lattice, call, base, len(x), rest, dither is not None)
 
 
 def within(
