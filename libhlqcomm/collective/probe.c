@@ -1,6 +1,13 @@
 /*
- * The probe: all-reduces of made-up numbers, plain and coded, small and large, a few times each;
- * then ranks exchange their best times, and every one takes the slowest of each.
+ * The probe: all-reduces of made-up numbers, plain and coded, small and large, in turns:
+ *
+ *   turn    small plain, small coded, large plain, large coded; then ranks exchange their times,
+ *           and of each run that of the slowest rank counts
+ *   again   until there are enough turns for their time, which all ranks know alike
+ *   then    a line through the medians of both sizes, for each kind
+ *
+ * Machines and networks are shared: one time says little, and one that was disturbed must not make
+ * a choice that lasts as long as the communicator.
  */
 #include "probe.h"
 #include "child.h"
@@ -13,20 +20,25 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { PLAIN, CODED, KINDS, SIZES = 2, REPEATS = 3, RUNS = SIZES * KINDS * REPEATS };
+enum { PLAIN, CODED, KINDS, SIZES = 2, RUNS = SIZES * KINDS, TURNS_LEAST = 3, TURNS_MOST = 9 };
 static const size_t elems_of[SIZES] = {1 << 16, 1 << 19};
+
+/* Seconds after which there is no further turn than the least. */
+static const double enough = 0.5;
 
 /* Codes must be predicted to be faster by this. */
 static const double margin = 0.95;
 
+/* What the runs of a turn took on one rank. */
 typedef struct times {
-    double best[SIZES][KINDS];
+    double taken[SIZES][KINDS];
     uint64_t checksum; /* of all before it */
 } times;
 
 typedef struct space {
-    int run; /* 0 … RUNS-1: which is under way */
-    double begin;
+    int turn, run;       /* 0 … TURNS_MOST-1, 0 … RUNS-1: which is under way */
+    double begin, spent; /* of the run; all of them so far */
+    double slowest[SIZES][KINDS][TURNS_MOST];
     hlq_child child[SIZES][KINDS];
     hlq_stats ignored;
     float *x;
@@ -89,14 +101,14 @@ static void share(hlq_walk *w, space *s)
     for (int p = 0; p < w->size; p++) w->in[p] = (hlq_message){&s->theirs[p], sizeof *s->theirs};
 }
 
-enum { BEGIN, DRIVE, DECIDE };
+enum { BEGIN, DRIVE, HEAR, END };
 
-/* Steps of one run after the other, until one has an exchange to make. */
+/* Steps of one run after the other, until one has an exchange to make; then the turn is over. */
 static hlq_status drive(hlq_walk *w)
 {
     space *s = space_of(w);
     for (; s->run < RUNS; s->run++) {
-        int size = s->run / (KINDS * REPEATS), kind = s->run % KINDS, done;
+        int size = s->run / KINDS, kind = s->run % KINDS, done;
         hlq_child *child = &s->child[size][kind];
         if (!s->begin) {
             child->walk.next = 0;
@@ -106,12 +118,11 @@ static hlq_status drive(hlq_walk *w)
         w->next = DRIVE;
         HLQ_TRY(hlq_child_step(w, child, &done));
         if (!done) return HLQ_OK;
-        double *best = &s->mine.best[size][kind];
-        *best = fmin(*best, hlq_now() - s->begin);
+        s->mine.taken[size][kind] = hlq_now() - s->begin;
         s->begin = 0;
     }
     share(w, s);
-    w->next = DECIDE;
+    w->next = HEAR;
     return HLQ_OK;
 }
 
@@ -120,9 +131,6 @@ static hlq_status begin(hlq_walk *w)
     hlq_arena arena = w->arena;
     space s = lay_out(w, &arena);
     uint32_t state = 1 + (uint32_t)w->rank;
-    for (int size = 0; size < SIZES; size++) {
-        for (int kind = 0; kind < KINDS; kind++) s.mine.best[size][kind] = HUGE_VAL;
-    }
     for (size_t i = 0; i < elems_of[SIZES - 1]; i++) {
         state = state * 1664525u + 1013904223u;
         s.x[i] = (float)(int32_t)state * 0x1p-31f;
@@ -131,45 +139,76 @@ static hlq_status begin(hlq_walk *w)
     return drive(w);
 }
 
-/* Through the slowest ranks' times of both sizes; deterministic, since all have the same. */
-static hlq_line line_of(const hlq_walk *w, const space *s, int kind)
+/* Of `turns` numbers, which it sorts. */
+static double median(double *x, int turns)
 {
-    double slowest[SIZES] = {0};
-    for (int p = 0; p < w->size; p++) {
-        for (int size = 0; size < SIZES; size++) {
-            slowest[size] = fmax(slowest[size], s->theirs[p].best[size][kind]);
+    for (int i = 1; i < turns; i++) {
+        for (int j = i; j > 0 && x[j] < x[j - 1]; j--) {
+            double larger = x[j - 1];
+            x[j - 1] = x[j];
+            x[j] = larger;
         }
     }
-    double each = (slowest[1] - slowest[0]) / (double)(elems_of[1] - elems_of[0]);
-    each = fmax(each, 0);
-    return (hlq_line){fmax(slowest[0] - each * (double)elems_of[0], 0), each};
+    return (x[(turns - 1) / 2] + x[turns / 2]) / 2;
 }
 
-static hlq_status decide(hlq_walk *w)
+/* Deterministic, since all have the same times. */
+static hlq_line line_of(space *s, int kind)
 {
-    space *s = space_of(w);
+    double small = median(s->slowest[0][kind], s->turn);
+    double large = median(s->slowest[1][kind], s->turn);
+    double each = fmax((large - small) / (double)(elems_of[1] - elems_of[0]), 0);
+    return (hlq_line){fmax(small - each * (double)elems_of[0], 0), each};
+}
+
+static void decide(hlq_walk *w, space *s)
+{
     hlq_probe *probe = &w->comm->probe;
-    for (int p = 0; p < w->size; p++) {
-        if (s->theirs[p].checksum != checksum_of(&s->theirs[p])) {
-            return hlq_fail(w, HLQ_E_WIRE, "from rank %d: its times are damaged", p);
-        }
-    }
-    probe->plain = line_of(w, s, PLAIN);
-    probe->coded = line_of(w, s, CODED);
+    probe->plain = line_of(s, PLAIN);
+    probe->coded = line_of(s, CODED);
     probe->is_done = 1;
     hlq_log(w->comm, HLQ_LOG_INFO,
             "probe: float32 sums take %.0f us + %.2f ns per number plain, %.0f us + %.2f ns coded",
             1e6 * probe->plain.start, 1e9 * probe->plain.each, 1e6 * probe->coded.start,
             1e9 * probe->coded.each);
+}
+
+/* All ranks' times of a turn. */
+static hlq_status hear(hlq_walk *w)
+{
+    space *s = space_of(w);
+    for (int p = 0; p < w->size; p++) {
+        if (s->theirs[p].checksum == checksum_of(&s->theirs[p])) continue;
+        return hlq_fail(w, HLQ_E_WIRE, "from rank %d: its times are damaged", p);
+    }
+    for (int run = 0; run < RUNS; run++) {
+        int size = run / KINDS, kind = run % KINDS;
+        double *slowest = &s->slowest[size][kind][s->turn];
+        for (int p = 0; p < w->size; p++) *slowest = fmax(*slowest, s->theirs[p].taken[size][kind]);
+        s->spent += *slowest;
+    }
+    s->turn++;
+    s->run = 0;
+    if (s->turn < TURNS_LEAST || (s->turn < TURNS_MOST && s->spent < enough)) return drive(w);
+    decide(w, s);
+    w->next = END;
     return HLQ_OK;
+}
+
+/* Beyond the large size times grow as sizes do: the slope between two times is less certain than
+   either of them, and what a start costs is little there. */
+static double predicted(const hlq_line *line, double numbers)
+{
+    double large = (double)elems_of[SIZES - 1];
+    if (numbers <= large) return line->start + line->each * numbers;
+    return (line->start + line->each * large) * numbers / large;
 }
 
 int hlq_probe_says_coded(const hlq_probe *probe, size_t elems, size_t width)
 {
     if (!probe->is_done) return 1;
     double numbers = (double)elems, plain_numbers = numbers * (double)width / sizeof(float);
-    double plain = probe->plain.start + probe->plain.each * plain_numbers;
-    return probe->coded.start + probe->coded.each * numbers < margin * plain;
+    return predicted(&probe->coded, numbers) < margin * predicted(&probe->plain, plain_numbers);
 }
 
 static uint64_t wire_bytes(const hlq_walk *w)
@@ -178,5 +217,5 @@ static uint64_t wire_bytes(const hlq_walk *w)
     return 0; /* nobody asks: it is not the caller's traffic */
 }
 
-static hlq_step *const steps[] = {[BEGIN] = begin, [DRIVE] = drive, [DECIDE] = decide, NULL};
+static hlq_step *const steps[] = {[BEGIN] = begin, [DRIVE] = drive, [HEAR] = hear, [END] = NULL};
 const hlq_algorithm_entry hlq_probe_walk = {wire_bytes, workspace_bytes, steps};

@@ -9,7 +9,8 @@
 
 struct hlq_algorithm_entry;
 
-/* Seconds of an all-reduce of so many float32: start + each × elements. */
+/* Seconds of an all-reduce of so many float32: start + each × elements; beyond 2 MiB in proportion
+   to those of 2 MiB. */
 typedef struct hlq_line {
     double start, each;
 } hlq_line;

@@ -1,0 +1,195 @@
+/*
+ * The probe of AUTO: it measures once, on all ranks alike, and what it finds decides. The carrier
+ * here takes as long as a test likes; nothing depends on how fast the machine is.
+ */
+#include "transport_cases.h"
+
+#include <collective/comm.h>
+
+enum { ELEMS = 100000, TIMES_BYTES = 40 };
+
+/* A carrier that is slow. */
+typedef struct carrier {
+    hlq_transport inner;
+    double per_byte, ready; /* seconds */
+    int done;
+    int exchanges;   /* so far */
+    int is_damaging; /* the times that this rank tells rank 0 */
+    hlq_message send[RANKS_MAX];
+    uint8_t copy[TIMES_BYTES];
+} carrier;
+
+static void damage_times(carrier *c, hlq_exchange *x)
+{
+    if (!c->is_damaging || x->send[0].bytes != TIMES_BYTES) return;
+    memcpy(c->send, x->send, (size_t)c->inner.size * sizeof *c->send);
+    memcpy(c->copy, x->send[0].data, TIMES_BYTES);
+    c->copy[3] ^= 1;
+    c->send[0].data = c->copy;
+    x->send = c->send;
+}
+
+static hlq_status carrier_start(void *self, hlq_exchange *x, char *error)
+{
+    carrier *c = self;
+    size_t bytes = 0;
+    for (int p = 0; p < c->inner.size; p++) bytes += p == c->inner.rank ? 0 : x->send[p].bytes;
+    c->ready = hlq_now() + (double)bytes * c->per_byte;
+    c->done = 0;
+    c->exchanges++;
+    damage_times(c, x);
+    return c->inner.start(c->inner.self, x, error);
+}
+
+static hlq_status carrier_test(void *self, hlq_exchange *x, int *done, char *error)
+{
+    carrier *c = self;
+    hlq_status status = c->done ? HLQ_OK : c->inner.test(c->inner.self, x, &c->done, error);
+    *done = c->done && hlq_now() >= c->ready;
+    return status;
+}
+
+static int carrier_cancel(void *self, hlq_exchange *x, char *missing)
+{
+    carrier *c = self;
+    return c->inner.cancel(c->inner.self, x, missing);
+}
+
+static void carrier_give_up(void *self, hlq_status status, const char *sentence)
+{
+    carrier *c = self;
+    c->inner.give_up(c->inner.self, status, sentence);
+}
+
+static void carrier_destroy(void *self)
+{
+    carrier *c = self;
+    c->inner.destroy(c->inner.self);
+}
+
+/* A communicator over it. */
+static hlq_comm *create(test_rank *me, carrier *c, double per_byte, hlq_thread_group **group)
+{
+    hlq_options options = HLQ_OPTIONS_INIT;
+    hlq_comm *comm = NULL;
+    *c = (carrier){.inner = open_transport(me, group), .per_byte = per_byte};
+    hlq_transport table = {
+        .struct_bytes = sizeof table,
+        .name = "slow",
+        .self = c,
+        .rank = me->rank,
+        .size = me->size,
+        .start = carrier_start,
+        .test = carrier_test,
+        .cancel = carrier_cancel,
+        .give_up = carrier_give_up,
+        .destroy = carrier_destroy,
+    };
+    options.probe = HLQ_PROBE_ON;
+    CHECK_EQ(hlq_comm_create_callbacks(&table, &options, &comm), HLQ_OK);
+    return comm;
+}
+
+static void destroy(test_rank *me, hlq_comm *comm, hlq_thread_group *group)
+{
+    hlq_comm_destroy(comm);
+    unshare_group(me, group);
+}
+
+static float *numbers(const test_rank *me)
+{
+    float *x = malloc(ELEMS * sizeof *x);
+    hlq_rng rng = hlq_rng_new((uint64_t)me->rank);
+    hlq_rng_fill(&rng, hlq_rng_gauss, x, ELEMS);
+    return x;
+}
+
+static hlq_algorithm reduce(hlq_comm *comm, hlq_algorithm algorithm, const float *x, float *y)
+{
+    hlq_call call = HLQ_CALL_INIT;
+    hlq_stats stats = {.struct_bytes = sizeof stats};
+    call.algorithm = algorithm;
+    CHECK_EQ(hlq_all_reduce(comm, x, y, ELEMS, HLQ_FLOAT32, HLQ_SUM, &call, NULL), HLQ_OK);
+    CHECK_EQ(hlq_comm_stats(comm, &stats), HLQ_OK);
+    return stats.algorithm;
+}
+
+/* Plain numbers have 8 times the bytes of codes, at 30 ns each; what else there is, is little. */
+static void on_a_slow_carrier_codes_pay(test_rank *me, void *argument)
+{
+    carrier c;
+    hlq_thread_group *group;
+    float *x = numbers(me), *y = malloc(ELEMS * sizeof *y), *named = malloc(ELEMS * sizeof *y);
+    (void)argument;
+    hlq_test_case("slow carrier, rank %d of %d", me->rank, me->size);
+    hlq_comm *comm = create(me, &c, 30e-9, &group);
+    hlq_request *request;
+    CHECK_EQ(hlq_all_reduce_start(comm, x, y, ELEMS, HLQ_FLOAT32, HLQ_SUM, NULL, NULL, &request),
+             HLQ_OK);
+    CHECK_EQ(hlq_wait(request, HLQ_FOREVER), HLQ_OK);
+    CHECK(!comm->probe.is_done); /* calls that do not block leave it to the first that does */
+
+    int before = c.exchanges;
+    hlq_algorithm chosen = reduce(comm, HLQ_ALG_AUTO, x, y);
+    int first = c.exchanges - before;
+    CHECK(comm->probe.is_done);
+    CHECK(rank_same(me, &comm->probe.plain, sizeof comm->probe.plain));
+    CHECK(rank_same(me, &comm->probe.coded, sizeof comm->probe.coded));
+    CHECK_EQ(chosen, me->size == 2 ? HLQ_ALG_ONESHOT : HLQ_ALG_TWOSHOT);
+    CHECK_EQ(reduce(comm, chosen, x, named), chosen);
+    CHECK_BYTES(y, named, ELEMS * sizeof *y);
+
+    before = c.exchanges;
+    CHECK_EQ(reduce(comm, HLQ_ALG_AUTO, x, y), chosen);
+    CHECK(c.exchanges - before < first); /* measured once */
+    destroy(me, comm, group);
+    free(x);
+    free(y);
+    free(named);
+}
+
+static void damaged_times_are_an_error(test_rank *me, void *argument)
+{
+    carrier c;
+    hlq_thread_group *group;
+    float *x = numbers(me);
+    (void)argument;
+    hlq_test_case("damaged times, rank %d of %d", me->rank, me->size);
+    hlq_comm *comm = create(me, &c, 0, &group);
+    c.is_damaging = me->rank == 1;
+    CHECK_EQ(hlq_all_reduce(comm, x, x, ELEMS, HLQ_FLOAT32, HLQ_SUM, NULL, NULL), HLQ_E_WIRE);
+    CHECK(strstr(hlq_comm_last_error(comm), "from rank 1: its times are damaged"));
+    destroy(me, comm, group);
+    free(x);
+}
+
+/* Lines that were measured, and what follows from them. */
+static void the_lines_decide(void)
+{
+    hlq_probe p = {.is_done = 1, .plain = {10e-6, 1e-9}, .coded = {100e-6, 0.5e-9}};
+    hlq_test_case("lines");
+    CHECK(!hlq_probe_says_coded(&p, 1000, 4));
+    CHECK(!hlq_probe_says_coded(&p, 150000, 4)); /* 160 against 175 µs */
+    CHECK(!hlq_probe_says_coded(&p, 185000, 4)); /* 195 against 192.5 µs: by less than 5 % */
+    CHECK(hlq_probe_says_coded(&p, 300000, 4));
+    CHECK(!hlq_probe_says_coded(&p, 300000, 2)); /* half the plain bytes, as many codes */
+    CHECK(hlq_probe_says_coded(&p, 150000, 8));
+    /* Beyond 2 MiB as at 2 MiB, where the start still decides. */
+    p.plain = (hlq_line){100e-6, 1e-9};
+    p.coded = (hlq_line){10e-6, 1.01e-9};
+    CHECK(hlq_probe_says_coded(&p, 1 << 19, 4));
+    CHECK(hlq_probe_says_coded(&p, 1 << 28, 4));
+    p.is_done = 0;
+    CHECK(hlq_probe_says_coded(&p, 1000, 4));
+}
+
+int main(void)
+{
+    hlq_test_start("test_probe");
+    the_lines_decide();
+    for (int n = 2; n <= 4; n++) {
+        ranks_as_threads(n, on_a_slow_carrier_codes_pay, NULL);
+        ranks_as_threads(n, damaged_times_are_an_error, NULL);
+    }
+    return hlq_test_end();
+}
