@@ -26,7 +26,8 @@ interfaces() { ip -br link | cut -d ' ' -f 1 | sort; }
 
 # nothing_left PID: of the netlab that had this process id.
 nothing_left() {
-    ! ip netns list | grep -q "^hlq-netlab-$1\b" && ! compgen -G "/tmp/hlq-netlab-$1.*" >/dev/null &&
+    ! ip netns list | grep -q "^hlq-netlab-$1\b" &&
+        ! compgen -G "/tmp/hlq-netlab-$1.*" >/dev/null &&
         [ "$(interfaces)" = "$before" ]
 }
 

@@ -225,8 +225,8 @@ typedef struct hlq_options {
                    0: the machine is, where the transport can tell */
     hlq_probing probe; /* whether AUTO measures what pays; default: as HLQ_PROBE=on|off says, else
                           on */
-    hlq_topology topology;
-    int log_level; /* hlq_log_level, see hlqcomm/log.h; 0: what HLQ_LOG says, else none */
+    hlq_topology topology; /* of MODQ; default all-to-all */
+    int log_level;         /* hlq_log_level, see hlqcomm/log.h; 0: what HLQ_LOG says, else none */
     void (*log_sink)(void *user, int level, const char *line); /* NULL: lines go to stderr */
     void *log_user;                                            /* for log_sink */
 } hlq_options;
