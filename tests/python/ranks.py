@@ -1,4 +1,4 @@
-"""Runs checks on real ranks. A check is a function `check_…(ranks)` of checks_comm or checks_hook.
+"""Runs checks on real ranks. A check is a function `check_…(ranks)` of a file checks_*.py.
 
     mpirun -n 4 python ranks.py FOLDER          ranks of MPI
     python ranks.py FOLDER --spawn 2            processes of torch.multiprocessing, over gloo
@@ -11,6 +11,7 @@ others waiting.
 """
 
 import argparse
+import datetime
 import hashlib
 import json
 import traceback
@@ -18,11 +19,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import checks_backend
+import checks_backend_uses
 import checks_comm
 import checks_hook
 import torch
 import torch.distributed as dist
-from hlqtorch import Comm
+from hlqtorch import Comm, HLQOptions
 from hlqtorch.dist.comm_hooks import HLQState
 from hlqtorch.dist.connect import connect
 from hlqtorch.dist.launcher import init_process_group
@@ -46,6 +49,16 @@ class Ranks:
         """A new state for the hook."""
         return HLQState(transport=self.transport, timeout=TIMEOUT, **options)
 
+    def group(self, **options: object) -> dist.ProcessGroup:
+        """A new group of all ranks of backend hlq; exact without options."""
+        if options:
+            options = {"transport": self.transport, **options}
+        return dist.new_group(
+            backend="hlq",
+            timeout=datetime.timedelta(seconds=TIMEOUT),
+            pg_options=HLQOptions(**options) if options else None,
+        )
+
     def gather(self, value: object) -> list:
         """The values of all ranks, in order of rank."""
         values = [None] * self.size
@@ -68,16 +81,18 @@ class Ranks:
 
 CHECKS: dict[str, Callable[[Ranks], None]] = {
     name.removeprefix("check_"): function
-    for module in (checks_comm, checks_hook)
+    for module in (checks_comm, checks_hook, checks_backend, checks_backend_uses)
     for name, function in vars(module).items()
     if name.startswith("check_")
 }
 
 
-def run_checks(ranks: Ranks, folder: Path) -> None:
-    """Runs all checks on this rank, and writes what came of them."""
+def run_checks(ranks: Ranks, folder: Path, word: str) -> None:
+    """Runs checks with `word` in their name on this rank, and writes what came of them."""
     outcome: dict[str, str | None] = {}
     for name, check in CHECKS.items():
+        if word not in name:
+            continue
         torch.manual_seed(1000 + ranks.rank)
         try:
             check(ranks)
@@ -87,10 +102,10 @@ def run_checks(ranks: Ranks, folder: Path) -> None:
         (folder / f"rank{ranks.rank}.json").write_text(json.dumps(outcome))
 
 
-def _spawned(rank: int, size: int, folder: Path) -> None:
+def _spawned(rank: int, size: int, folder: Path, word: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=size)
-    run_checks(Ranks(rank, size, "process_group"), folder)
+    run_checks(Ranks(rank, size, "process_group"), folder, word)
     dist.destroy_process_group()
 
 
@@ -99,13 +114,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--spawn", type=int, metavar="RANKS")
+    parser.add_argument("--only", default="", metavar="WORD", help="checks with this in their name")
     options = parser.parse_args()
     if options.spawn:
-        job = (options.spawn, options.folder)
+        job = (options.spawn, options.folder, options.only)
         torch.multiprocessing.spawn(_spawned, job, nprocs=options.spawn)
         return
     here = init_process_group()
-    run_checks(Ranks(here.rank, here.size, "mpi"), options.folder)
+    run_checks(Ranks(here.rank, here.size, "mpi"), options.folder, options.only)
     dist.destroy_process_group()
 
 

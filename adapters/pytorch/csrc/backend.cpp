@@ -4,6 +4,8 @@
  */
 #include "backend.h"
 
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+
 #include <algorithm>
 #include <mutex>
 
@@ -50,7 +52,7 @@ HLQBackend::HLQBackend(intrusive_ptr<c10d::Store> store, int rank, vector<int64_
     : Backend(rank, static_cast<int>(global_ranks.size())), store_(std::move(store)),
       global_ranks_(std::move(global_ranks)), inner_(std::move(inner)),
       options_(std::move(options)), makers_(std::move(makers)),
-      worker_([this] { return this->connect(); })
+      last_split_(intrusive_ptr<Backend>()), worker_([this] { return this->connect(); })
 {
     init();
 }
@@ -125,27 +127,44 @@ void HLQBackend::shutdown()
     }
 }
 
+/* A copy: ProcessGroup::splitGroup() writes name and timeout of the new group into what it gets. */
+intrusive_ptr<c10d::Backend::Options> HLQBackend::getBackendOptions()
+{
+    return c10::make_intrusive<BackendOptions>(*options_);
+}
+
 intrusive_ptr<c10d::Backend> HLQBackend::split(const intrusive_ptr<c10d::Store> &store,
                                                const vector<int> &ranks,
                                                const intrusive_ptr<Options> &options)
 {
-    auto own = c10::dynamic_intrusive_pointer_cast<BackendOptions>(options);
-    TORCH_CHECK(!options || own, "the options of a group split off from one of backend hlq must be "
-                                 "HLQOptions");
-    own = c10::make_intrusive<BackendOptions>(own ? *own : *options_);
+    const auto given = c10::dynamic_intrusive_pointer_cast<BackendOptions>(options);
+    TORCH_CHECK(given,
+                "the options of a group split off from one of backend hlq must be HLQOptions");
+    vector<int64_t> global_ranks;
+    for (int one : ranks) {
+        global_ranks.push_back(global_ranks_.at(one));
+    }
+    /* c10d splits once for each type of device, and uses the first. */
+    const auto last = c10::static_intrusive_pointer_cast<HLQBackend>(last_split_.lock());
+    if (last && last->options_->group_name == given->group_name &&
+        last->global_ranks_ == global_ranks) {
+        return last;
+    }
+    const std::string prefix = "split" + std::to_string(splits_++); /* on ranks left out, too */
     const auto place = std::find(ranks.begin(), ranks.end(), rank_);
     if (place == ranks.end()) {
         return nullptr;
     }
     const int rank = static_cast<int>(place - ranks.begin());
-    vector<int64_t> global_ranks;
-    for (int one : ranks) {
-        global_ranks.push_back(global_ranks_.at(one));
-    }
+    auto own = c10::make_intrusive<BackendOptions>(*given);
     own->global_ranks_in_group.assign(global_ranks.begin(), global_ranks.end());
+    auto own_store = c10::make_intrusive<c10d::PrefixStore>(prefix, store);
     /* New inner backends, not inner backends split: gloo's would share its options with the old. */
-    InnerBackends inner = makers_.inner(store, rank, global_ranks, *own);
-    return create(store, rank, std::move(global_ranks), std::move(inner), std::move(own), makers_);
+    InnerBackends inner = makers_.inner(own_store, rank, global_ranks, *own);
+    auto part =
+        create(own_store, rank, std::move(global_ranks), std::move(inner), std::move(own), makers_);
+    last_split_ = intrusive_ptr<Backend>(part);
+    return part;
 }
 
 void HLQBackend::setSequenceNumberForGroup()

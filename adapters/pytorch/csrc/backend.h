@@ -56,7 +56,7 @@ public:
     void reset_totals();
 
     const std::string getBackendName() const override { return "hlq"; }
-    c10::intrusive_ptr<Options> getBackendOptions() override { return options_; }
+    c10::intrusive_ptr<Options> getBackendOptions() override;
     void setTimeout(std::chrono::milliseconds timeout) override;
     void abort() override;
     void shutdown() override;
@@ -155,6 +155,8 @@ private:
     const InnerBackends inner_;
     const c10::intrusive_ptr<BackendOptions> options_;
     const Makers makers_;
+    uint64_t splits_ = 0;
+    c10::weak_intrusive_ptr<Backend> last_split_;
     std::atomic<uint64_t> compressed_calls_{0};
     std::mutex totals_mutex_;
     Totals totals_;

@@ -96,13 +96,7 @@ Packed pack_reduce_scatter_list(const at::Tensor &output, const Tensors &parts)
 {
     check_pair(output, parts.front(), parts.front().numel());
     Packed result;
-    result.input = at::cat([&parts] {
-        Tensors flat;
-        for (const at::Tensor &part : parts) {
-            flat.push_back(part.reshape({-1}));
-        }
-        return flat;
-    }());
+    result.input = side_by_side(parts, 1);
     result.output = room_for({output}, result.input, 1, output.numel(), &result.unpack);
     return result;
 }
