@@ -43,7 +43,7 @@ EXAMPLE = ROOT / "adapters/pytorch/examples/train_bytes.py"
 MPI_SETTINGS = ROOT / "launch/mpi.env"
 TABLE, PICTURE = ROOT / "docs/training.md", ROOT / "docs/training.png"
 RESULTS = ROOT / "bench/results/training_bytes.json"
-HLQ = ["--comm", "hlq", "--algorithm", "twoshot"]
+HLQ = ["--comm", "hook", "--algorithm", "twoshot"]
 SETTINGS = {  # name: options of the example; run in this order
     "fp32": ["--comm", "fp32"],
     "hlq4": [*HLQ, "--bits", "4"],

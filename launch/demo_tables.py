@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 MODELS = {"digits": "digits classifier", "bytes": "byte transformer"}
-COMMS = ("fp32", "bf16", "hlq")
+COMMS = ("fp32", "bf16", "hook")
 LINK_BITS_PER_S = 1e9  # of the network that the last column of the first table imagines
 EXPLAIN_ALLREDUCE = """\
 hlq: this library at 4 and 5 bits per number; twoshot has the lowest error, modq gives the same bits
@@ -95,7 +95,7 @@ def allreduce_table(report: dict[str, Any]) -> None:
 
 def comm_name(run: dict[str, Any]) -> str:
     """The name of a run's communication: "fp32", "hlq 4 b"."""
-    return f"hlq {run['bits']:g} b" if run["comm"] == "hlq" else run["comm"]
+    return f"hlq {run['bits']:g} b" if run["comm"] == "hook" else run["comm"]
 
 
 def training_table(runs: dict[str, list[dict[str, Any]]]) -> None:

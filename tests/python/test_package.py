@@ -1,6 +1,7 @@
 """The package without ranks: import, errors, stubs, and what launchers say."""
 
 import ast
+import copy
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import hlqtorch
 import jobs
 import pytest
 from hlqtorch import _C, errors
-from hlqtorch.dist import launcher
+from hlqtorch.dist import backend, launcher
 from hlqtorch.dist.comm_hooks import HLQState
 
 PACKAGE = Path(hlqtorch.__file__).parent
@@ -87,6 +88,72 @@ def test_stub_lists_what_the_extension_has() -> None:
     functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     assert functions | classes | {"built_for_torch"} == public(vars(_C))
     assert (PACKAGE / "py.typed").exists()
+
+
+def doctor(**environment: str) -> tuple[int, str]:
+    """Exit status and output of python -m hlqtorch.doctor."""
+    settings = [f"{name}={value}" for name, value in environment.items()]
+    ended = jobs.run(["env", *settings, sys.executable, "-m", "hlqtorch.doctor"])
+    return ended.returncode, ended.stdout
+
+
+def test_doctor_finds_what_is_there() -> None:
+    status, said = doctor()
+    assert status == 0 and "FAIL" not in said, said
+    assert f"ok   hlqtorch       {hlqtorch.__version__}, in {PACKAGE}\n" in said
+    assert "ok   backend hlq    works\n" in said
+    assert f"ok   kernels        {_C.kernel_variant()}\n" in said
+    assert "by default     backend hlq is HLQOptions(exact)\n" in said
+
+
+def test_doctor_says_what_is_wrong_and_what_to_do() -> None:
+    status, said = doctor(HLQ_KERNELS="abacus", HLQ_BITS="99", PATH="/nowhere")
+    assert status == 1
+    wrong = [line for line in said.splitlines() if line.startswith("FAIL")]
+    assert [line.partition(";")[2] for line in wrong] == [
+        " unset HLQ_KERNELS",
+        " set it right or unset it",
+    ]
+    assert ("not in PATH; put the one of the MPI above there" in said) == bool(_C.mpi_library())
+
+
+def test_options_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in backend.ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    assert str(backend.options_from_environment()) == "HLQOptions(exact)"
+    monkeypatch.setenv("HLQ_MIN_BYTES", "10")
+    assert str(backend.options_from_environment()) == "HLQOptions(exact)", "nobody opted in"
+    monkeypatch.setenv("HLQ_BITS", "5.5")
+    assert "bits=5.5, " in str(backend.options_from_environment())
+    assert "min_bytes=10, " in str(backend.options_from_environment())
+    monkeypatch.setenv("HLQ_BITS", "many")
+    with pytest.raises(ValueError, match="HLQ_BITS=many is not a number"):
+        backend.options_from_environment()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"bits": 13}, errors.CLASSES[10], "^options.bits is not in 1 … 12"),
+        ({"bits": "four"}, TypeError, "option 'bits' cannot be 'four'"),
+        ({"bit": 4}, TypeError, "there is no option 'bit'; there is bits, "),
+        ({"lattice": "A2"}, errors.CLASSES[10], "lattice 'A2' does not exist; there is E8"),
+        ({"transport": "pigeon"}, errors.CLASSES[10], "there is auto, mpi, process_group"),
+        ({"target_nmse": 1e-3, "algorithm": "modq"}, errors.CLASSES[10], "no target mode"),
+        ({"min_bytes": -1}, errors.CLASSES[10], "min_bytes is negative"),
+        ({"timeout": -1.0}, errors.CLASSES[10], "timeout is negative"),
+    ],
+)
+def test_options_of_the_backend_are_checked(
+    options: dict[str, object], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        hlqtorch.HLQOptions(**options)
+
+
+def test_options_of_the_backend_are_copied() -> None:
+    options = hlqtorch.HLQOptions(bits=3, seed=7)
+    assert str(copy.deepcopy(options)) == str(copy.copy(options)) == str(options)
 
 
 def test_version_is_the_library_s() -> None:

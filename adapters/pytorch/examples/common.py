@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import bf16_compress_hook
 from torch.nn.parallel import DistributedDataParallel
 
-from hlqtorch import HLQError
+import hlqtorch
+from hlqtorch import HLQError, HLQOptions
 from hlqtorch.dist.comm_hooks import HLQState, hlq_ddp_comm_hook
 from hlqtorch.dist.launcher import Place, init_process_group, place
 
@@ -72,12 +73,18 @@ def writable(text: str) -> Path:
 def arguments(description: str, steps: int) -> argparse.Namespace:
     """Command line of an example; `steps` is the default number of steps."""
     parser = _Parser(description=description)
-    parser.add_argument("--comm", choices=("fp32", "bf16", "hlq"), default="hlq")
     parser.add_argument(
-        "--bits", type=float, default=4.0, help="hlq: bits per number (%(default)s)"
+        "--comm",
+        choices=("fp32", "bf16", "hook", "hlq"),
+        default="hook",
+        help="gradients as they are, in bf16, through hlqtorch's DDP hook with error feedback, or "
+        "over backend hlq, with nothing else changed (%(default)s)",
     )
     parser.add_argument(
-        "--algorithm", choices=ALGORITHMS, default="twoshot", help="hlq: default %(default)s"
+        "--bits", type=float, default=4.0, help="hook, hlq: bits per number (%(default)s)"
+    )
+    parser.add_argument(
+        "--algorithm", choices=ALGORITHMS, default="twoshot", help="hook, hlq: default %(default)s"
     )
     parser.add_argument("--steps", type=positive, default=steps, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
@@ -105,10 +112,11 @@ class Average:
         self._state: HLQState | None = None
         # Payload of a ring all-reduce, which the rivals use: every number travels 2 (n-1)/n times.
         elements = sum(parameter.numel() for parameter in model.parameters())
-        width = {"fp32": 4, "bf16": 2, "hlq": 0}[options.comm]
+        width = {"fp32": 4, "bf16": 2, "hook": 0, "hlq": 0}[options.comm]
         self._ring_bytes = 2 * (ranks - 1) / ranks * elements * width
         self._steps = 0
-        if options.comm == "hlq":
+        self._over_backend = options.comm == "hlq"
+        if options.comm == "hook":
             self._state = HLQState(
                 bits=options.bits,
                 algorithm=options.algorithm,
@@ -123,9 +131,9 @@ class Average:
         self._steps += 1
 
     def bytes_sent(self) -> int:
-        """Bytes this rank has sent to average gradients: counted for hlq, a ring's for the rest."""
-        if self._state is not None:
-            stats = self._state.stats()
+        """Bytes this rank has sent to average gradients: counted by hlqtorch, else a ring's."""
+        if self._state is not None or self._over_backend:
+            stats = self._state.stats() if self._state is not None else hlqtorch.stats()
             return stats.bytes_sent + stats.control_bytes
         return round(self._ring_bytes * self._steps)
 
@@ -190,7 +198,7 @@ def _train(task: Task, options: argparse.Namespace, here: Place) -> dict[str, ob
     loss, accuracy = _score(task.model, task.held_out)
     return {
         "comm": options.comm,
-        "bits": {"fp32": 32.0, "bf16": 16.0, "hlq": options.bits}[options.comm],
+        "bits": {"fp32": 32.0, "bf16": 16.0}.get(options.comm, options.bits),
         "ranks": here.size,
         "steps": options.steps,
         "loss": loss,
@@ -199,6 +207,15 @@ def _train(task: Task, options: argparse.Namespace, here: Place) -> dict[str, ob
         "seconds": seconds,
         "curve": curve,
     }
+
+
+def _start(options: argparse.Namespace) -> Place:
+    """Starts torch.distributed. With --comm hlq, this is all that makes gradients compressed."""
+    if options.comm != "hlq":
+        return init_process_group("gloo")
+    return init_process_group(
+        "hlq", pg_options=HLQOptions(bits=options.bits, algorithm=options.algorithm)
+    )
 
 
 def run(name: str, make: Callable[[int, Place], Task], options: argparse.Namespace) -> None:
@@ -211,16 +228,17 @@ def run(name: str, make: Callable[[int, Place], Task], options: argparse.Namespa
     """
     # Ranks on one machine share its cores.
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // place().local_size))
-    here = init_process_group()
     try:
+        here = _start(options)
         task = make(options.seed, here)
         if here.rank == 0:
             parameters = sum(parameter.numel() for parameter in task.model.parameters())
-            how = f"hlq {options.bits:g} b" if options.comm == "hlq" else options.comm
+            bits = f" {options.bits:g} b" if options.comm in ("hook", "hlq") else ""
+            how = options.comm + bits
             print(f"{name}: {parameters} parameters, {here.size} ranks, gradients as {how}")
         result = _train(task, options, here)
     except HLQError as error:
-        sys.exit(f"{name}: {error}" if here.rank == 0 else 1)
+        sys.exit(f"{name}: {error}" if place().rank == 0 else 1)
     if here.rank == 0:
         print(
             f"{name}: held-out loss {result['loss']:.4f}, accuracy {result['accuracy']:.4f}, "

@@ -1,7 +1,7 @@
 """Predicts the next byte of Python's own standard library with a small transformer.
 
-mpirun -n 4 python train_bytes.py --comm hlq --bits 4
-torchrun --nproc-per-node 4 train_bytes.py --comm bf16
+mpirun -n 4 python train_bytes.py --comm hook --bits 4
+torchrun --nproc-per-node 4 train_bytes.py --comm hlq
 python train_bytes.py
 """
 

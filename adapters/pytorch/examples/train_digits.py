@@ -1,6 +1,6 @@
 """Classifies scikit-learn's handwritten digits (1797 images of 8 × 8, part of the package).
 
-mpirun -n 4 python train_digits.py --comm hlq --bits 4
+mpirun -n 4 python train_digits.py --comm hook --bits 4
 torchrun --nproc-per-node 4 train_digits.py --comm bf16
 python train_digits.py
 """

@@ -48,18 +48,22 @@ def _job_port() -> int:
     return 10000 + zlib.crc32(job.encode()) % 22000
 
 
-def init_process_group(backend: str = "gloo") -> Place:
+def init_process_group(backend: str = "gloo", **options: object) -> Place:
     """torch.distributed.init_process_group() for whichever launcher started this process.
 
     Under mpirun, MASTER_ADDR and MASTER_PORT of the environment are used where set; else all ranks
     must be on one machine, and meet at 127.0.0.1 and a port derived from the job's name.
+
+    Args:
+        backend: "gloo", "hlq", …
+        options: more of torch.distributed.init_process_group(), such as pg_options or timeout.
 
     Raises:
         RuntimeError: ranks on several machines, and no MASTER_ADDR.
     """
     here = place()
     if here.launcher == "none":
-        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1, **options)
         return here
     if here.launcher == "mpirun":
         if here.local_size < here.size and "MASTER_ADDR" not in os.environ:
@@ -69,5 +73,7 @@ def init_process_group(backend: str = "gloo") -> Place:
             )
         os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
         os.environ.setdefault("MASTER_PORT", str(_job_port()))
-    dist.init_process_group(backend, init_method="env://", rank=here.rank, world_size=here.size)
+    dist.init_process_group(
+        backend, init_method="env://", rank=here.rank, world_size=here.size, **options
+    )
     return here
