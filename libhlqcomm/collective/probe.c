@@ -4,10 +4,10 @@
  *   turn    small plain, small coded, large plain, large coded; then ranks exchange their times,
  *           and of each run that of the slowest rank counts
  *   again   until there are enough turns for their time, which all ranks know alike
- *   then    a line through the medians of both sizes, for each kind
+ *   then    a line through the best of both sizes, for each kind
  *
- * Machines and networks are shared: one time says little, and one that was disturbed must not make
- * a choice that lasts as long as the communicator.
+ * Machines and networks are shared, and what disturbs a run only adds to its time; so the more turns
+ * there are, the nearer is the best of them to what the run itself takes.
  */
 #include "probe.h"
 #include "child.h"
@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { PLAIN, CODED, KINDS, SIZES = 2, RUNS = SIZES * KINDS, TURNS_LEAST = 3, TURNS_MOST = 9 };
+enum { PLAIN, CODED, KINDS, SIZES = 2, RUNS = SIZES * KINDS, TURNS_LEAST = 3, TURNS_MOST = 15 };
 static const size_t elems_of[SIZES] = {1 << 16, 1 << 19};
 
 /* Seconds after which there is no further turn than the least. */
@@ -36,9 +36,9 @@ typedef struct times {
 } times;
 
 typedef struct space {
-    int turn, run;       /* 0 … TURNS_MOST-1, 0 … RUNS-1: which is under way */
-    double begin, spent; /* of the run; all of them so far */
-    double slowest[SIZES][KINDS][TURNS_MOST];
+    int turn, run;             /* 0 … TURNS_MOST-1, 0 … RUNS-1: which is under way */
+    double begin, spent;       /* of the run; all of them so far */
+    double best[SIZES][KINDS]; /* of the turns so far; of each, the slowest rank's */
     hlq_child child[SIZES][KINDS];
     hlq_stats ignored;
     float *x;
@@ -139,29 +139,15 @@ static hlq_status begin(hlq_walk *w)
     return drive(w);
 }
 
-/* Of `turns` numbers, which it sorts. */
-static double median(double *x, int turns)
-{
-    for (int i = 1; i < turns; i++) {
-        for (int j = i; j > 0 && x[j] < x[j - 1]; j--) {
-            double larger = x[j - 1];
-            x[j - 1] = x[j];
-            x[j] = larger;
-        }
-    }
-    return (x[(turns - 1) / 2] + x[turns / 2]) / 2;
-}
-
 /* Deterministic, since all have the same times. */
-static hlq_line line_of(space *s, int kind)
+static hlq_line line_of(const space *s, int kind)
 {
-    double small = median(s->slowest[0][kind], s->turn);
-    double large = median(s->slowest[1][kind], s->turn);
+    double small = s->best[0][kind], large = s->best[1][kind];
     double each = fmax((large - small) / (double)(elems_of[1] - elems_of[0]), 0);
     return (hlq_line){fmax(small - each * (double)elems_of[0], 0), each};
 }
 
-static void decide(hlq_walk *w, space *s)
+static void decide(const hlq_walk *w, const space *s)
 {
     hlq_probe *probe = &w->comm->probe;
     probe->plain = line_of(s, PLAIN);
@@ -183,9 +169,10 @@ static hlq_status hear(hlq_walk *w)
     }
     for (int run = 0; run < RUNS; run++) {
         int size = run / KINDS, kind = run % KINDS;
-        double *slowest = &s->slowest[size][kind][s->turn];
-        for (int p = 0; p < w->size; p++) *slowest = fmax(*slowest, s->theirs[p].taken[size][kind]);
-        s->spent += *slowest;
+        double slowest = 0, *best = &s->best[size][kind];
+        for (int p = 0; p < w->size; p++) slowest = fmax(slowest, s->theirs[p].taken[size][kind]);
+        if (s->turn == 0 || slowest < *best) *best = slowest;
+        s->spent += slowest;
     }
     s->turn++;
     s->run = 0;
