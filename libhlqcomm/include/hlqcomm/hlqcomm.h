@@ -21,7 +21,7 @@
  *    a checksum, and a collective ends when all ranks have said that they got through. (Plain
  *    numbers, sent by NATIVE, are as safe as the carrier.)
  *  - Results depend on inputs and options only; no kernel variant, transport or timing shows, but
- *    in what AUTO chooses (hlq_options.probe).
+ *    in what AUTO chooses (hlq_options.probe); with dither, on the call's number too.
  *  - A block of 256 with NaN or Inf on any rank is NaN on all ranks, all 256 of it. A block that
  *    is zero on all ranks is exactly zero. Blocks that hold only denormals count as zero.
  *  - send is never written to, unless it is recv.
