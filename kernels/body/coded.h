@@ -101,25 +101,6 @@ HLQ_BODY const F *dither_of(hlq_lattice lattice, int dithered, const hlq_run *ru
     return u;
 }
 
-/* Rotated coordinates → points, with the side words, or the check, and the wide bit that go with
-   them. Returns whether the block went wide, or has a vector out of range. */
-HLQ_BODY int encode_points(hlq_lattice lattice, const hlq_run *run, size_t b,
-                           const hlq_steps *steps, const F y[HLQ_ROWS], const F *u,
-                           const cursor *at, I point[HLQ_ROWS])
-{
-    int bits = run->bits[b];
-    if (run->modular) {
-        quantize(lattice, y, f_set(steps->gain[0]), NULL, point);
-        at->side[0] = check_sum(point);
-        return overloaded(lattice, point, bits) != 0;
-    }
-    ramp_choice ramp = quantize_on_ramp(lattice, steps, bits, y, u, point);
-    run->wide[b / 8] |= (uint8_t)(ramp.wide << b % 8);
-    at->side[0] = ramp.bit0;
-    at->side[1] = ramp.bit1;
-    return ramp.wide;
-}
-
 HLQ_BODY uint64_t encode_run(hlq_lattice lattice, int dithered, const hlq_run *run,
                              const hlq_source *src)
 {
@@ -138,13 +119,24 @@ HLQ_BODY uint64_t encode_run(hlq_lattice lattice, int dithered, const hlq_run *r
         }
         F y[HLQ_ROWS], sent[HLQ_ROWS], dither[HLQ_ROWS];
         I point[HLQ_ROWS], z[HLQ_ROWS];
+        ramp_choice ramp = {0, 0, 0};
         load_rotated(run, src, b, sign, y);
         const F *u = dither_of(lattice, dithered, run, b, dither);
-        beyond += (uint64_t)encode_points(lattice, run, b, &steps[bits], y, u, &at, point);
+        if (run->modular) {
+            quantize(lattice, y, f_set(steps[bits].gain[0]), NULL, point);
+            beyond += overloaded(lattice, point, bits) != 0;
+            at.side[0] = check_sum(point);
+        } else {
+            ramp = quantize_on_ramp(lattice, &steps[bits], bits, y, u, point);
+            beyond += (uint64_t)ramp.wide;
+            run->wide[b / 8] |= (uint8_t)(ramp.wide << b % 8);
+            at.side[0] = ramp.bit0;
+            at.side[1] = ramp.bit1;
+        }
         codes_from_point(lattice, HLQ_ROWS, point, z);
         planes_store(z, bits, at.planes);
         if (src->residual) {
-            scale_points(&steps[bits], ramp_of(run, b, &at), NORM_UNITS, point, u, sent);
+            scale_points(&steps[bits], ramp, NORM_UNITS, point, u, sent);
             residual_coded(run, src, b, sign, y, sent);
         }
         cursor_advance(run, b, &at);
