@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-import time
 from typing import TYPE_CHECKING
 
 import hlqtorch
@@ -333,27 +332,23 @@ def check_groups_with_different_options_are_refused(ranks: Ranks) -> None:
     assert "must be hlqtorch.HLQOptions, not object" in str(raised)
 
 
-def check_a_rank_that_stays_away_is_named(ranks: Ranks) -> None:
+def check_a_rank_that_stays_away_is_a_timeout(ranks: Ranks) -> None:
     x = numbers(ranks)
-    seconds = 1.0
-    with groups(ranks, bits=4, timeout=seconds) as (hlq, _):
+    with groups(ranks, bits=4, timeout=3.0) as (hlq, _):
         all_reduce(hlq, x, dist.ReduceOp.SUM)
-        start = time.monotonic()
         if ranks.rank != 1:
-            with raises("HLQ_E_TIMEOUT", "1 s"):
+            with raises("HLQ_E_TIMEOUT", "did not answer within 3 s"):
                 all_reduce(hlq, x, dist.ReduceOp.SUM)
-        waited = time.monotonic() - start
         kind = str(hlq._get_backend(torch.device("cpu")).get_error())
         dist.barrier()
-    assert waited < 10 * seconds  # not the 20 s of the group
     assert kind == ("ErrorType.SUCCESS" if ranks.rank == 1 else "ErrorType.TIMEOUT")
 
 
 def check_abort_ends_what_is_under_way(ranks: Ranks) -> None:
     x = numbers(ranks)
-    with groups(ranks, bits=4) as (hlq, _):
+    forever = 600.0  # seconds; if abort waited for it, the job would end first
+    with groups(ranks, bits=4, timeout=forever) as (hlq, _):
         all_reduce(hlq, x, dist.ReduceOp.SUM)
-        start = time.monotonic()
         if ranks.rank == 0:
             works = [dist.all_reduce(x.clone(), group=hlq, async_op=True) for _ in range(2)]
             hlq.abort()
@@ -362,9 +357,7 @@ def check_abort_ends_what_is_under_way(ranks: Ranks) -> None:
                     work.wait()
             with raises("HLQ_E_BROKEN", "aborted"):
                 all_reduce(hlq, x, dist.ReduceOp.SUM)
-        waited = time.monotonic() - start
         dist.barrier()
-    assert waited < 10, "abort waited for the timeout of 20 s"
 
 
 def check_groups_of_some_ranks(ranks: Ranks) -> None:
@@ -412,7 +405,7 @@ def check_debug_level_detail(ranks: Ranks) -> None:
 
 
 def check_monitored_barrier_and_sequence_numbers(ranks: Ranks) -> None:
-    with groups(ranks, bits=4, timeout=1.0) as (hlq, _):
+    with groups(ranks, bits=4) as (hlq, _):
         backend = hlq._get_backend(torch.device("cpu"))
         before = backend._get_sequence_number_for_group()
         all_reduce(hlq, numbers(ranks), dist.ReduceOp.SUM)

@@ -73,7 +73,8 @@ public:
     /* Runs what was submitted, then ends the thread and closes the communicator. */
     void stop();
 
-    /* Ends jobs under way and waiting with an error, then as stop(). */
+    /* Ends jobs under way and waiting with an error, then as stop(). A communicator being made is
+     * waited for. */
     void abort();
 
     /* Of the last job that failed. */

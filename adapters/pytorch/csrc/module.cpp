@@ -22,11 +22,11 @@ namespace hlqtorch {
 
 namespace {
 
-std::shared_ptr<Comm> make_mpi(const std::vector<int> &ranks, const py::kwargs &arguments)
+std::shared_ptr<Comm> make_mpi(const std::vector<int> &ranks, int tag, const py::kwargs &arguments)
 {
     const hlq_options options = options_from(arguments);
     py::gil_scoped_release released;
-    return std::make_shared<Comm>(comm_over_mpi(ranks, options), true);
+    return std::make_shared<Comm>(comm_over_mpi(ranks, tag, options), true);
 }
 
 std::shared_ptr<Comm> make_over_backend(const c10::intrusive_ptr<c10d::Backend> &backend,
@@ -145,7 +145,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module)
 
     py::class_<Comm, std::shared_ptr<Comm>>(module, "Comm",
                                             "One rank's end of a group that reduces tensors.")
-        .def_static("mpi", make_mpi, py::arg("ranks") = std::vector<int>(),
+        .def_static("mpi", make_mpi, py::arg("ranks") = std::vector<int>(), py::arg("tag") = 0,
                     "Over MPI: the given ranks of MPI_COMM_WORLD, all if none are given.")
         .def_static("process_group", make_process_group, py::arg("group"),
                     "Over a process group for host tensors that nobody else uses.")

@@ -63,7 +63,7 @@ void start_mpi()
 }
 
 /* A communicator of some ranks of the world; collective over those ranks only. */
-MPI_Comm part_of_world(const std::vector<int> &ranks)
+MPI_Comm part_of_world(const std::vector<int> &ranks, int tag)
 {
     MPI_Group world, part;
     MPI_Comm comm = MPI_COMM_NULL;
@@ -77,7 +77,7 @@ MPI_Comm part_of_world(const std::vector<int> &ranks)
     }
     MPI_Comm_group(MPI_COMM_WORLD, &world);
     MPI_Group_incl(world, static_cast<int>(ranks.size()), ranks.data(), &part);
-    MPI_Comm_create_group(MPI_COMM_WORLD, part, 0, &comm);
+    MPI_Comm_create_group(MPI_COMM_WORLD, part, tag, &comm);
     MPI_Group_free(&part);
     MPI_Group_free(&world);
     if (comm == MPI_COMM_NULL) {
@@ -104,11 +104,11 @@ bool mpi_is_running()
     return initialized && !finalized;
 }
 
-hlq_comm *comm_over_mpi(const std::vector<int> &ranks, const hlq_options &options)
+hlq_comm *comm_over_mpi(const std::vector<int> &ranks, int tag, const hlq_options &options)
 {
     start_mpi();
     hlq_comm *comm = nullptr;
-    MPI_Comm part = ranks.empty() ? MPI_COMM_WORLD : part_of_world(ranks);
+    MPI_Comm part = ranks.empty() ? MPI_COMM_WORLD : part_of_world(ranks, tag);
     const hlq_status status = hlq_comm_create_mpi(part, &options, &comm);
     const std::string sentence = status == HLQ_OK ? "" : hlq_create_error();
     if (part != MPI_COMM_WORLD) {
@@ -146,7 +146,7 @@ bool mpi_start() { return false; }
 
 bool mpi_is_running() { return false; }
 
-hlq_comm *comm_over_mpi(const std::vector<int> &, const hlq_options &)
+hlq_comm *comm_over_mpi(const std::vector<int> &, int, const hlq_options &)
 {
     throw Failure(HLQ_E_UNSUPPORTED,
                   "hlqtorch was built without MPI; build libhlqcomm with MPI, then hlqtorch again");

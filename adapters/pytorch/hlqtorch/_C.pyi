@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Literal, TypedDict
 
 import torch
+from torch._C._distributed_c10d import Backend
 from torch.distributed import ProcessGroup, Store
-from torch.distributed.distributed_c10d import Backend
 from typing_extensions import Unpack
 
 Algorithm = Literal["auto", "twoshot", "oneshot", "modq", "native", "hierarchical"]
@@ -63,8 +63,10 @@ class Comm:
     """
 
     @staticmethod
-    def mpi(ranks: Sequence[int] = (), **options: Unpack[Options]) -> Comm:
+    def mpi(ranks: Sequence[int] = (), tag: int = 0, **options: Unpack[Options]) -> Comm:
         """Over MPI; collective over `ranks` of MPI_COMM_WORLD, all of them if empty.
+
+        Communicators that threads make at the same time need different tags, 0 … 32767.
 
         Starts MPI if nobody has; what was started here is ended when Python exits.
         """

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 import torch.distributed as dist
+from torch._C._distributed_c10d import Backend
 from torch.distributed import PrefixStore, Store
 
 from .. import _C
@@ -140,7 +141,7 @@ class _Makers:
     @staticmethod
     def inner(
         store: Store, rank: int, size: int, timeout: float
-    ) -> dict[str, dist.distributed_c10d.Backend]:
+    ) -> dict[str, Backend]:
         """Inner backends by type of device: gloo, and NCCL where this torch and machine have it."""
         duration = datetime.timedelta(seconds=timeout)
         gloo = dist.ProcessGroupGloo(PrefixStore("gloo", store), rank, size, timeout=duration)
@@ -178,7 +179,7 @@ class _Makers:
             if _all_agree(store, "mpi", _mpi_fits(ranks), len(ranks)) and _all_agree(
                 store, "threads", _C.mpi_start(), len(ranks)
             ):
-                return Comm.mpi(ranks, **options)
+                return Comm.mpi(ranks, tag=_agreed_tag(store, rank), **options)
             if transport == "mpi":
                 raise ValueError(
                     "transport 'mpi' needs processes started by mpirun, each with the same rank "
@@ -208,6 +209,19 @@ def _all_agree(store: Store, question: str, answer: bool, ranks: int) -> bool:
         yes = store.add(f"{question}/yes", 0)
         store.set(f"{question}/all", str(int(yes == ranks)))
     return store.get(f"{question}/all") == b"1"
+
+
+def _agreed_tag(store: Store, rank: int) -> int:
+    """A number for this group's communicator that others of the job do not have.
+
+    Every group has a thread, so that MPI may be making communicators for several at a time.
+    """
+    if rank == 0:
+        root = store
+        while isinstance(root, PrefixStore):
+            root = root.underlying_store
+        store.set("tag", str(root.add("hlq/tags", 1) % 32768))
+    return int(store.get("tag"))
 
 
 def _check_options(gloo: dist.ProcessGroupGloo, options: HLQOptions) -> None:
