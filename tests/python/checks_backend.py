@@ -344,6 +344,17 @@ def check_a_rank_that_stays_away_is_a_timeout(ranks: Ranks) -> None:
     assert kind == ("ErrorType.SUCCESS" if ranks.rank == 1 else "ErrorType.TIMEOUT")
 
 
+def check_a_group_shut_down_says_so(ranks: Ranks) -> None:
+    x = numbers(ranks)
+    with groups(ranks, bits=4) as (hlq, _):
+        work = dist.all_reduce(x.clone(), group=hlq, async_op=True)
+        hlq.shutdown()
+        ended = work.is_success()
+        with raises("HLQ_E_INVALID", "the process group was shut down"):
+            all_reduce(hlq, x, dist.ReduceOp.SUM)
+    assert ended, "shutdown waits for what was begun"
+
+
 def check_abort_ends_what_is_under_way(ranks: Ranks) -> None:
     x = numbers(ranks)
     forever = 600.0  # seconds; if abort waited for it, the job would end first

@@ -65,26 +65,25 @@ void HLQWork::end(std::exception_ptr error)
     } else {
         future_->markCompleted(value_);
     }
-    if (recordFunctionEndCallback_) {
-        recordFunctionEndCallback_();
-        recordFunctionEndCallback_ = nullptr;
-    }
     finish(error);
 }
 
 void Worker::submit(Job job)
 {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (aborted_ || stopping_) {
-        /* As a Python exception: the caller is c10d, which knows no Failure. */
-        std::rethrow_exception(
-            pointer_to(aborted_ ? aborted() : invalid("the process group was shut down")));
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        if (!aborted_ && !stopping_) {
+            if (!thread_.joinable()) {
+                thread_ = std::thread([this] { loop(); });
+            }
+            jobs_.push_back(std::move(job));
+            wake_.notify_one();
+            return;
+        }
     }
-    if (!thread_.joinable()) {
-        thread_ = std::thread([this] { loop(); });
-    }
-    jobs_.push_back(std::move(job));
-    wake_.notify_one();
+    /* As a Python exception: the caller is c10d, which knows no Failure. */
+    std::rethrow_exception(
+        pointer_to(aborted_ ? aborted() : invalid("the process group was shut down")));
 }
 
 bool Worker::busy()

@@ -139,9 +139,7 @@ class _Makers:
     """What C++ calls back for; makes inner backends and communicators. Both are collective."""
 
     @staticmethod
-    def inner(
-        store: Store, rank: int, size: int, timeout: float
-    ) -> dict[str, Backend]:
+    def inner(store: Store, rank: int, size: int, timeout: float) -> dict[str, Backend]:
         """Inner backends by type of device: gloo, and NCCL where this torch and machine have it."""
         duration = datetime.timedelta(seconds=timeout)
         gloo = dist.ProcessGroupGloo(PrefixStore("gloo", store), rank, size, timeout=duration)
