@@ -283,3 +283,81 @@ def check_a_rank_that_cannot_call_fails_all(ranks: Ranks) -> None:
             comm.all_reduce(x, x.clone())
     comm.all_reduce(x, x)
     assert ranks.same_bits(x)
+
+
+def check_reduce_scatter_gives_each_rank_its_part(ranks: Ranks) -> None:
+    comm = ranks.comm()
+    x = torch.randn(ranks.size * 30_011)
+    exact = ranks.exact_sum(x).chunk(ranks.size)[ranks.rank]
+    mine = torch.empty(30_011)
+    comm.reduce_scatter(x, mine, bits=4.0, algorithm="oneshot")
+    stats = comm.stats()
+    plan = comm.plan(
+        30_011, torch.float32, bits=4.0, algorithm="oneshot", operation="reduce_scatter"
+    )
+    in_place = x.clone()
+    part = in_place.chunk(ranks.size)[ranks.rank]
+    comm.reduce_scatter(in_place, part, bits=4.0, algorithm="oneshot")
+    assert 0 < vnmse(mine, exact) < uniform_vnmse(4.0, legs=1)
+    assert torch.equal(part, mine)
+    assert stats["operation"] == "reduce_scatter"
+    assert stats["bytes_sent"] == plan["wire_bytes"] <= (ranks.size - 1) * 30_011 * 4 / 8
+
+
+def check_reduce_scatter_keeps_what_it_did_not_send(ranks: Ranks) -> None:
+    comm = ranks.comm()
+    x, mine = torch.randn(ranks.size * 30_011), torch.empty(30_011)
+    residual = torch.randn(ranks.size * 30_011)
+    before = residual.clone()
+    comm.reduce_scatter(x, mine, op="avg", residual=residual, algorithm="oneshot")
+    change = ranks.exact_sum(before) - ranks.exact_sum(residual)
+    owed = (ranks.exact_sum(x) + change).chunk(ranks.size)[ranks.rank] / ranks.size
+    assert vnmse(mine, owed) < 1e-10  # as in the all-reduce
+    others = [part for p, part in enumerate(residual.chunk(ranks.size)) if p != ranks.rank]
+    assert min(float(part.abs().max()) for part in others) > 0
+
+
+def check_all_gather_is_the_same_on_all_ranks(ranks: Ranks) -> None:
+    comm = ranks.comm()
+    mine = torch.randn(30_011)
+    exact = torch.cat(ranks.gather(mine))
+    whole = torch.empty(ranks.size * 30_011)
+    comm.all_gather(mine, whole, bits=6.0, algorithm="oneshot")
+    in_place = torch.zeros_like(whole)
+    part = in_place.chunk(ranks.size)[ranks.rank]
+    part.copy_(mine)
+    comm.all_gather(part, in_place, bits=6.0, algorithm="oneshot")
+    assert comm.stats()["operation"] == "all_gather"
+    assert ranks.same_bits(whole) and torch.equal(whole, in_place)
+    assert 0 < vnmse(whole, exact.double()) < uniform_vnmse(6.0, legs=1)
+
+
+def check_max_error_bounds_every_number(ranks: Ranks) -> None:
+    x, y = torch.randn(COUNT), torch.empty(COUNT)
+    exact = ranks.exact_sum(x) / ranks.size
+    largest = float(torch.cat(ranks.gather(x)).abs().max())
+    sent = []
+    for limit in (1e-1, 1e-3):
+        of_call, of_comm = ranks.comm(), ranks.comm(max_error=limit)
+        of_call.all_reduce(x, y, op="avg", max_error=limit, algorithm="twoshot")
+        sent.append(of_call.stats()["bytes_sent"])
+        z = torch.empty_like(y)
+        of_comm.all_reduce(x, z, op="avg", algorithm="twoshot")
+        # Besides, float32 rounds, by a millionth of the largest number.
+        assert float((y.double() - exact).abs().max()) <= limit + 1e-6 * largest, limit
+        assert torch.equal(y, z), limit
+    assert sent[0] < sent[1]
+
+
+def check_sizes_that_do_not_fit_get_a_sentence(ranks: Ranks) -> None:
+    comm = ranks.comm()
+    x = torch.randn(1000)
+    with raises("HLQ_E_INVALID", "no reduce_scatter", "1000"):
+        comm.reduce_scatter(x, torch.empty(1000))
+    with raises("HLQ_E_INVALID", "no all_gather", "1001"):
+        comm.all_gather(x, torch.empty(1001))
+    with raises("HLQ_E_INVALID", "bits", "max_error"):
+        comm.all_reduce(x, x, bits=4.0, max_error=0.1, algorithm="twoshot")
+    with raises("HLQ_E_INVALID", "everything"):
+        comm.plan(1, torch.float32, operation="everything")
+    comm.all_reduce(x, x.clone())

@@ -23,6 +23,7 @@ import checks_backend
 import checks_backend_uses
 import checks_comm
 import checks_hook
+import checks_hook_options
 import torch
 import torch.distributed as dist
 from hlqtorch import Comm, HLQOptions
@@ -81,7 +82,7 @@ class Ranks:
 
 CHECKS: dict[str, Callable[[Ranks], None]] = {
     name.removeprefix("check_"): function
-    for module in (checks_comm, checks_hook, checks_backend, checks_backend_uses)
+    for module in (checks_comm, checks_hook, checks_hook_options, checks_backend, checks_backend_uses)
     for name, function in vars(module).items()
     if name.startswith("check_")
 }

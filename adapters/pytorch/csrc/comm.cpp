@@ -33,10 +33,12 @@ hlq_call call_from(const CallNames &names)
     hlq_call call = HLQ_CALL_INIT;
     call.algorithm = enum_from("algorithm", names.algorithm, hlq_algorithm_name);
     call.bits = names.bits;
+    call.target_nmse = names.target_nmse;
+    call.max_error = names.max_error;
     return call;
 }
 
-void check_tensor(const char *what, const at::Tensor &tensor, int64_t numel)
+void check_tensor(const char *what, const at::Tensor &tensor)
 {
     if (!tensor.device().is_cpu()) {
         throw invalid(std::string(what) + " is on " + tensor.device().str() +
@@ -45,41 +47,54 @@ void check_tensor(const char *what, const at::Tensor &tensor, int64_t numel)
     if (!tensor.is_contiguous()) {
         throw invalid(std::string(what) + " is not contiguous");
     }
-    if (tensor.numel() != numel) {
-        throw invalid(std::string(what) + " has " + std::to_string(tensor.numel()) +
-                      " elements where input has " + std::to_string(numel));
+}
+
+/* The elements that input must have, given those of output. */
+int64_t input_numel(hlq_operation operation, int64_t output, int ranks)
+{
+    switch (operation) {
+    case HLQ_REDUCE_SCATTER: return output * ranks;
+    case HLQ_ALL_GATHER: return output / ranks;
+    default: return output;
     }
 }
 
-/* What hlq_all_reduce is given besides the tensors' memory. */
-struct Request {
-    size_t count;
-    hlq_dtype dtype;
-    hlq_op op;
-    hlq_call call;
-};
-
-Request check_request(const at::Tensor &input, const at::Tensor &output, const CallNames &names,
-                      const std::optional<at::Tensor> &residual)
+void check_sizes(hlq_operation operation, int64_t input, int64_t output, int ranks)
 {
-    const int64_t count = input.numel();
-    check_tensor("input", input, count);
-    check_tensor("output", output, count);
+    const bool fits = operation != HLQ_ALL_GATHER || output % ranks == 0;
+    if (!fits || input != input_numel(operation, output, ranks)) {
+        throw invalid("input has " + std::to_string(input) + " elements and output " +
+                      std::to_string(output) + ", which is no " + hlq_operation_name(operation) +
+                      " on " + std::to_string(ranks) + " ranks");
+    }
+}
+
+Collective check_collective(hlq_operation operation, const at::Tensor &input,
+                            const at::Tensor &output, const CallNames &names,
+                            const std::optional<at::Tensor> &residual, int ranks)
+{
+    check_tensor("input", input);
+    check_tensor("output", output);
+    check_sizes(operation, input.numel(), output.numel(), ranks);
     if (output.scalar_type() != input.scalar_type()) {
         throw invalid(std::string("output is ") + c10::toString(output.scalar_type()) +
                       " where input is " + c10::toString(input.scalar_type()));
     }
-    Request request = {static_cast<size_t>(count), dtype_from(input.scalar_type()),
-                       op_from(names.op), call_from(names)};
+    dtype_from(input.scalar_type());
+    Collective collective = {operation, input, output, op_from(names.op), call_from(names)};
     if (residual) {
-        check_tensor("residual", *residual, count);
+        check_tensor("residual", *residual);
+        if (residual->numel() != input.numel()) {
+            throw invalid("residual has " + std::to_string(residual->numel()) +
+                          " elements where input has " + std::to_string(input.numel()));
+        }
         if (residual->scalar_type() != at::kFloat) {
             throw invalid(std::string("residual is ") + c10::toString(residual->scalar_type()) +
                           "; it must be torch.float32");
         }
-        request.call.residual = residual->mutable_data_ptr<float>();
+        collective.call.residual = residual->mutable_data_ptr<float>();
     }
-    return request;
+    return collective;
 }
 
 /* Sets the option of that name; throws py::cast_error if value is of another type. */
@@ -97,6 +112,8 @@ void set_option(hlq_options *options, const std::string &name, py::handle value)
         options->min_bytes = value.cast<size_t>();
     } else if (name == "target_nmse") {
         options->target_nmse = value.cast<double>();
+    } else if (name == "max_error") {
+        options->max_error = value.cast<double>();
     } else if (name == "probe") {
         options->probe = value.cast<bool>() ? HLQ_PROBE_ON : HLQ_PROBE_OFF;
     } else if (name == "group") {
@@ -104,8 +121,9 @@ void set_option(hlq_options *options, const std::string &name, py::handle value)
     } else if (name == "timeout") {
         options->timeout_s = value.cast<double>();
     } else {
-        throw py::type_error("there is no option '" + name + "'; there is bits, lattice, " +
-                             "algorithm, seed, min_bytes, target_nmse, probe, group, timeout");
+        throw py::type_error(
+            "there is no option '" + name + "'; there is bits, lattice, " +
+            "algorithm, seed, min_bytes, target_nmse, max_error, probe, group, timeout");
     }
 }
 
@@ -116,22 +134,30 @@ size_t count_of(const Collective &collective)
     return static_cast<size_t>((reduces ? collective.output : collective.input).numel());
 }
 
+/* Ends it if request is NULL, else only starts it. */
 hlq_status start(hlq_comm *comm, const Collective &collective, hlq_request **request)
 {
     const void *send = collective.input.const_data_ptr();
     void *recv = collective.output.mutable_data_ptr();
     const size_t count = count_of(collective);
     const hlq_dtype dtype = compressible_dtype_from(collective.input.scalar_type());
+    const hlq_op op = collective.op;
     const hlq_call *call = &collective.call;
     switch (collective.operation) {
     case HLQ_ALL_REDUCE:
-        return hlq_all_reduce_start(comm, send, recv, count, dtype, collective.op, call, nullptr,
-                                    request);
+        return request != nullptr
+                   ? hlq_all_reduce_start(comm, send, recv, count, dtype, op, call, nullptr,
+                                          request)
+                   : hlq_all_reduce(comm, send, recv, count, dtype, op, call, nullptr);
     case HLQ_REDUCE_SCATTER:
-        return hlq_reduce_scatter_start(comm, send, recv, count, dtype, collective.op, call,
-                                        nullptr, request);
+        return request != nullptr
+                   ? hlq_reduce_scatter_start(comm, send, recv, count, dtype, op, call, nullptr,
+                                              request)
+                   : hlq_reduce_scatter(comm, send, recv, count, dtype, op, call, nullptr);
     case HLQ_ALL_GATHER:
-        return hlq_all_gather_start(comm, send, recv, count, dtype, call, nullptr, request);
+        return request != nullptr
+                   ? hlq_all_gather_start(comm, send, recv, count, dtype, call, nullptr, request)
+                   : hlq_all_gather(comm, send, recv, count, dtype, call, nullptr);
     default: throw invalid("this collective has no tensors of equal parts");
     }
 }
@@ -143,19 +169,16 @@ hlq_dtype dtype_from(at::ScalarType type)
     switch (type) {
     case at::kFloat: return HLQ_FLOAT32;
     case at::kBFloat16: return HLQ_BFLOAT16;
+    case at::kHalf: return HLQ_FLOAT16;
     default:
         throw invalid(std::string("dtype ") + c10::toString(type) +
-                      " is not supported; use torch.float32 or torch.bfloat16");
+                      " is not supported; use torch.float32, torch.bfloat16 or torch.float16");
     }
 }
 
 hlq_dtype compressible_dtype_from(at::ScalarType type)
 {
-    switch (type) {
-    case at::kHalf: return HLQ_FLOAT16;
-    case at::kDouble: return HLQ_FLOAT64;
-    default: return dtype_from(type);
-    }
+    return type == at::kDouble ? HLQ_FLOAT64 : dtype_from(type);
 }
 
 hlq_options options_from(const py::kwargs &arguments)
@@ -240,21 +263,19 @@ void Comm::refuse()
     refuse_locked();
 }
 
-void Comm::all_reduce(const at::Tensor &input, const at::Tensor &output, const CallNames &names,
-                      const std::optional<at::Tensor> &residual)
+void Comm::collect(hlq_operation operation, const at::Tensor &input, const at::Tensor &output,
+                   const CallNames &names, const std::optional<at::Tensor> &residual)
 {
     std::lock_guard<std::mutex> lock(mutex_);
     hlq_comm *comm = open_handle();
-    Request request;
+    std::optional<Collective> collective;
     try {
-        request = check_request(input, output, names, residual);
+        collective = check_collective(operation, input, output, names, residual, size_);
     } catch (const Failure &) {
         refuse_locked();
         throw;
     }
-    const hlq_status status =
-        hlq_all_reduce(comm, input.const_data_ptr(), output.mutable_data_ptr(), request.count,
-                       request.dtype, request.op, &request.call, nullptr);
+    const hlq_status status = start(comm, *collective, nullptr);
     if (status != HLQ_OK) {
         throw Failure(status, hlq_comm_last_error(comm));
     }
@@ -299,14 +320,15 @@ hlq_plan_info Comm::plan_locked(hlq_operation operation, size_t count, hlq_dtype
     return info;
 }
 
-hlq_plan_info Comm::plan(int64_t count, hlq_dtype dtype, const CallNames &names)
+hlq_plan_info Comm::plan(hlq_operation operation, int64_t count, hlq_dtype dtype,
+                         const CallNames &names)
 {
     std::lock_guard<std::mutex> lock(mutex_);
     open_handle();
     if (count < 0) {
         throw invalid("count is negative");
     }
-    return plan_locked(HLQ_ALL_REDUCE, static_cast<size_t>(count), dtype, op_from(names.op),
+    return plan_locked(operation, static_cast<size_t>(count), dtype, op_from(names.op),
                        call_from(names));
 }
 

@@ -24,6 +24,7 @@ struct CallNames {
     std::string op;
     double bits; /* 0: the communicator's */
     std::string algorithm;
+    double target_nmse = 0, max_error = 0; /* one of these in place of bits; 0: neither */
 };
 
 /* One collective on contiguous host tensors that do not change until it is over. */
@@ -48,12 +49,13 @@ public:
     int rank() const { return rank_; }
     int size() const { return size_; }
 
-    /* Needs no GIL. A rank with wrong arguments tells the others, so that none of them waits. */
-    void all_reduce(const at::Tensor &input, const at::Tensor &output, const CallNames &names,
-                    const std::optional<at::Tensor> &residual);
+    /* All-reduce, reduce-scatter or all-gather (where op is ignored), from start to end. Needs no
+     * GIL. A rank with wrong arguments tells the others, so that none of them waits. */
+    void collect(hlq_operation operation, const at::Tensor &input, const at::Tensor &output,
+                 const CallNames &names, const std::optional<at::Tensor> &residual);
 
     /*
-     * Runs a collective whose arguments are valid by construction. Unlike all_reduce() it never
+     * Runs a collective whose arguments are valid by construction. Unlike collect() it never
      * measures what pays (hlq_options.probe), so that results are the same on every run. When watch
      * throws, the communicator is closed, which is the only way to end a collective early.
      */
@@ -66,7 +68,9 @@ public:
      * this one. For a rank that cannot make the call the others wait for. */
     void refuse();
 
-    hlq_plan_info plan(int64_t count, hlq_dtype dtype, const CallNames &names);
+    /* Of count elements of the smaller tensor. */
+    hlq_plan_info plan(hlq_operation operation, int64_t count, hlq_dtype dtype,
+                       const CallNames &names);
     hlq_stats stats();
 
     /* Frees everything; later calls raise. Harmless when repeated. */

@@ -7,6 +7,7 @@
 #include "comm.h"
 #include "describe.h"
 #include "mpi_world.h"
+#include "names.h"
 #include "process_group.h"
 #include "status.h"
 
@@ -48,16 +49,26 @@ std::shared_ptr<Comm> make_backend(c10d::Backend &backend, const py::kwargs &arg
         options_from(arguments));
 }
 
-void all_reduce(Comm &comm, const at::Tensor &input, const at::Tensor &output,
-                const std::string &op, double bits, const std::string &algorithm,
-                const std::optional<at::Tensor> &residual)
+/* Comm.all_reduce(), reduce_scatter(), all_gather(): of one shape but for op. */
+template <hlq_operation Operation>
+void collect(Comm &comm, const at::Tensor &input, const at::Tensor &output, const std::string &op,
+             double bits, const std::string &algorithm, const std::optional<at::Tensor> &residual,
+             double target_nmse, double max_error)
 {
     py::gil_scoped_release released;
-    comm.all_reduce(input, output, {op, bits, algorithm}, residual);
+    comm.collect(Operation, input, output, {op, bits, algorithm, target_nmse, max_error}, residual);
+}
+
+void all_gather(Comm &comm, const at::Tensor &input, const at::Tensor &output, double bits,
+                const std::string &algorithm, double target_nmse, double max_error)
+{
+    collect<HLQ_ALL_GATHER>(comm, input, output, "sum", bits, algorithm, std::nullopt, target_nmse,
+                            max_error);
 }
 
 py::dict plan(Comm &comm, int64_t count, py::handle dtype, const std::string &op, double bits,
-              const std::string &algorithm)
+              const std::string &algorithm, double target_nmse, double max_error,
+              const std::string &operation)
 {
     if (!THPDtype_Check(dtype.ptr())) {
         throw py::type_error("dtype must be a torch.dtype");
@@ -66,7 +77,8 @@ py::dict plan(Comm &comm, int64_t count, py::handle dtype, const std::string &op
     hlq_plan_info info;
     {
         py::gil_scoped_release released;
-        info = comm.plan(count, dtype_from(type), {op, bits, algorithm});
+        info = comm.plan(enum_from("operation", operation, hlq_operation_name), count,
+                         dtype_from(type), {op, bits, algorithm, target_nmse, max_error});
     }
     return py::dict(py::arg("algorithm") = hlq_algorithm_name(info.algorithm),
                     py::arg("wire_bytes") = info.wire_bytes,
@@ -82,6 +94,7 @@ py::dict stats(Comm &comm)
         stats = comm.stats();
     }
     py::dict result;
+    result["operation"] = hlq_operation_name(stats.operation);
     result["algorithm"] = hlq_algorithm_name(stats.algorithm);
 #define COPY(field) result[#field] = stats.field;
     COPY(calls)
@@ -153,14 +166,23 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module)
                     "Over a backend of torch.distributed for host tensors that nobody else uses.")
         .def_property_readonly("rank", &Comm::rank)
         .def_property_readonly("size", &Comm::size)
-        .def("all_reduce", all_reduce, py::arg("input"), py::arg("output"), py::arg("op") = "sum",
-             py::arg("bits") = 0.0, py::arg("algorithm") = "auto", py::arg("residual") = py::none(),
-             "output = sum or average of input over the ranks.")
+        .def("all_reduce", collect<HLQ_ALL_REDUCE>, py::arg("input"), py::arg("output"),
+             py::arg("op") = "sum", py::arg("bits") = 0.0, py::arg("algorithm") = "auto",
+             py::arg("residual") = py::none(), py::arg("target_nmse") = 0.0,
+             py::arg("max_error") = 0.0, "output = sum or average of input over the ranks.")
+        .def("reduce_scatter", collect<HLQ_REDUCE_SCATTER>, py::arg("input"), py::arg("output"),
+             py::arg("op") = "sum", py::arg("bits") = 0.0, py::arg("algorithm") = "auto",
+             py::arg("residual") = py::none(), py::arg("target_nmse") = 0.0,
+             py::arg("max_error") = 0.0, "output = this rank's part of the sum or average.")
+        .def("all_gather", all_gather, py::arg("input"), py::arg("output"), py::arg("bits") = 0.0,
+             py::arg("algorithm") = "auto", py::arg("target_nmse") = 0.0,
+             py::arg("max_error") = 0.0, "output = the inputs of all ranks.")
         .def("refuse", &Comm::refuse, py::call_guard<py::gil_scoped_release>(),
              "Takes part in the next collective by failing it on all ranks.")
         .def("plan", plan, py::arg("count"), py::arg("dtype"), py::arg("op") = "sum",
-             py::arg("bits") = 0.0, py::arg("algorithm") = "auto",
-             "What an all-reduce of count elements would cost; talks to nobody.")
+             py::arg("bits") = 0.0, py::arg("algorithm") = "auto", py::arg("target_nmse") = 0.0,
+             py::arg("max_error") = 0.0, py::arg("operation") = "all_reduce",
+             "What a collective of count elements would cost; talks to nobody.")
         .def("stats", stats, "What the last collective did.")
         .def("close", &Comm::close, py::call_guard<py::gil_scoped_release>(),
              "Frees everything; later calls raise.");

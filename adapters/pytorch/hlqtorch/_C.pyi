@@ -11,6 +11,7 @@ from typing_extensions import Unpack
 
 Algorithm = Literal["auto", "twoshot", "oneshot", "modq", "native", "hierarchical"]
 Op = Literal["sum", "avg"]
+Operation = Literal["all_reduce", "reduce_scatter", "all_gather"]
 
 class Options(TypedDict, total=False):
     """Options of a communicator; the same on all ranks, timeout excepted."""
@@ -21,21 +22,23 @@ class Options(TypedDict, total=False):
     seed: int  # of the rotation's sign flips; default 0
     min_bytes: int  # auto: smaller tensors go native; default 65536
     target_nmse: float  # 0, or the error to aim at in place of bits; default 0
+    max_error: float  # 0, or the largest error of any number, in place of bits; default 0
     probe: bool  # auto: measure whether compressing pays; default as HLQ_PROBE says, else True
     group: int  # hierarchical: ranks of a group are a node; default 0, the machine; may differ
     timeout: float  # longest wait for another rank, seconds; default 300
 
 class Plan(TypedDict):
-    """What an all-reduce would cost on this rank."""
+    """What a collective would cost on this rank."""
 
     algorithm: str
-    wire_bytes: int  # payload this rank sends to others
+    wire_bytes: int  # payload this rank sends to others; the most it can be without fixed bits
     workspace_bytes: int
     bits_per_elem: float
 
 class Stats(TypedDict):
     """What the last collective did, on this rank; fields as in struct hlq_stats."""
 
+    operation: str
     algorithm: str
     calls: int
     count: int
@@ -58,8 +61,8 @@ class Stats(TypedDict):
 class Comm:
     """One rank's end of a group of ranks. Serves one thread at a time; calls wait for each other.
 
-    All ranks make communicators and call all_reduce in the same order. Failures raise a subclass of
-    hlqtorch.errors.HLQError on every rank.
+    All ranks make communicators and call their collectives in the same order. Failures raise a
+    subclass of hlqtorch.errors.HLQError on every rank.
     """
 
     @staticmethod
@@ -91,17 +94,68 @@ class Comm:
         bits: float = 0.0,
         algorithm: Algorithm = "auto",
         residual: torch.Tensor | None = None,
+        target_nmse: float = 0.0,
+        max_error: float = 0.0,
     ) -> None:
         """Writes the sum or average of input over the ranks to output, the same bits on all.
 
         Args:
-            input: contiguous float32 or bfloat16 in host memory; any shape.
+            input: contiguous float32, bfloat16 or float16 in host memory; any shape.
             output: same dtype and number of elements; may be input itself.
             op: "sum" or "avg".
             bits: budget of this call; 0: the communicator's.
             algorithm: of this call; "auto": the communicator's.
             residual: error feedback, float32, as many elements; added to input before, afterwards
                 what this call failed to send. Start with zeros. Untouched by native.
+            target_nmse: in place of bits, the error ‖output - exact‖² / ‖exact‖² to aim at.
+            max_error: in place of bits, what no number of output is off by more than, in the
+                output's unit.
+        """
+
+    def reduce_scatter(
+        self,
+        input: torch.Tensor,
+        output: torch.Tensor,
+        op: Op = "sum",
+        bits: float = 0.0,
+        algorithm: Algorithm = "auto",
+        residual: torch.Tensor | None = None,
+        target_nmse: float = 0.0,
+        max_error: float = 0.0,
+    ) -> None:
+        """Writes this rank's part of the sum or average to output.
+
+        Args:
+            input: as for all_reduce; [size × n], part p of which rank p gets.
+            output: [n], same dtype; may be the rank-th part of input.
+            op: as for all_reduce.
+            bits: as for all_reduce.
+            algorithm: as for all_reduce.
+            residual: as for all_reduce, [size × n].
+            target_nmse: as for all_reduce.
+            max_error: as for all_reduce.
+        """
+
+    def all_gather(
+        self,
+        input: torch.Tensor,
+        output: torch.Tensor,
+        bits: float = 0.0,
+        algorithm: Algorithm = "auto",
+        target_nmse: float = 0.0,
+        max_error: float = 0.0,
+    ) -> None:
+        """Writes the inputs of all ranks to output, the same bits on all.
+
+        A rank's own part is rounded as the others see it.
+
+        Args:
+            input: as for all_reduce; [n].
+            output: [size × n], same dtype; input may be its rank-th part.
+            bits: as for all_reduce.
+            algorithm: as for all_reduce; not modq.
+            target_nmse: as for all_reduce.
+            max_error: as for all_reduce.
         """
 
     def refuse(self) -> None:
@@ -117,8 +171,22 @@ class Comm:
         op: Op = "sum",
         bits: float = 0.0,
         algorithm: Algorithm = "auto",
+        target_nmse: float = 0.0,
+        max_error: float = 0.0,
+        operation: Operation = "all_reduce",
     ) -> Plan:
-        """What an all-reduce of `count` elements would cost; talks to nobody."""
+        """What a collective would cost; talks to nobody.
+
+        Args:
+            count: elements of input or output, whichever has fewer.
+            dtype: of input and output.
+            op: as for the call; ignored for an all-gather.
+            bits: as for the call.
+            algorithm: as for the call.
+            target_nmse: as for the call.
+            max_error: as for the call.
+            operation: "all_reduce", "reduce_scatter" or "all_gather".
+        """
 
     def stats(self) -> Stats:
         """What the last collective did; zeros before the first."""

@@ -6,6 +6,8 @@ A bucket is one flat tensor that holds the gradients of its parameters one after
       ───┬───             ───┬───
          └──── compressed ───┘      one flat residual, in the same order
 
+Parameters of other bits than the rest are a part of their own, with a residual of its own.
+
 DDP cuts new buckets after the first iteration. Residuals therefore belong to parameters: a new
 bucket gathers those of its parameters, wherever they were before.
 """
@@ -21,10 +23,15 @@ from torch import Tensor
 class Part:
     """The slices of a bucket that travel in one collective."""
 
-    exempt: bool
+    bits: float | None  # of its own; 0: those of the state; None: exempt, not compressed
     slices: list[slice]
     numel: int
     residual: Tensor | None  # float32 [numel], or None for no error feedback
+
+    @property
+    def exempt(self) -> bool:
+        """Whether it travels uncompressed."""
+        return self.bits is None
 
     def pack(self, buffer: Tensor) -> Tensor:
         """The slices as one flat tensor [numel]; the buffer itself if they are all of it."""
@@ -93,6 +100,11 @@ class Residuals:
         seen = {name_of(parameter): view.clone() for parameter, view in self._of.items()}
         return {name: view.clone() for name, view in self._waiting.items()} | seen
 
+    def scale(self, factor: float) -> None:
+        """Multiplies all residuals."""
+        for residual in (*self._of.values(), *self._waiting.values()):
+            residual.mul_(factor)
+
     def load(self, loaded: dict[str, Tensor], name_of: Callable[[Tensor], str]) -> None:
         """Replaces all residuals; what is not in `loaded` becomes zero."""
         self._waiting = {name: value.detach().clone() for name, value in loaded.items()}
@@ -114,19 +126,22 @@ def _copy(old: Tensor, view: Tensor, name: str) -> None:
 
 def cut(
     parameters: Sequence[Tensor],
-    is_exempt: Callable[[Tensor], bool],
+    bits_of: Callable[[Tensor], float | None],
     residual_of: Callable[[list[Tensor]], Tensor | None],
 ) -> list[Part]:
-    """The one or two parts of a bucket that holds the gradients of these parameters."""
-    exempt = [is_exempt(parameter) for parameter in parameters]
+    """The parts of a bucket that holds the gradients of these parameters.
+
+    One for each value of bits_of, in ascending order, the exempt one last: the same order on all
+    ranks, whose parts meet in collectives.
+    """
+    bits = [bits_of(parameter) for parameter in parameters]
     parts = []
-    for kind in (False, True):
-        chosen = [flag == kind for flag in exempt]
+    for value in sorted(set(bits), key=lambda value: (value is None, value)):
+        chosen = [own == value for own in bits]
         members = [
             parameter for parameter, choose in zip(parameters, chosen, strict=True) if choose
         ]
-        if members:
-            residual = None if kind else residual_of(members)
-            numel = sum(parameter.numel() for parameter in members)
-            parts.append(Part(kind, _slices(parameters, chosen), numel, residual))
+        residual = None if value is None else residual_of(members)
+        numel = sum(parameter.numel() for parameter in members)
+        parts.append(Part(value, _slices(parameters, chosen), numel, residual))
     return parts

@@ -12,7 +12,7 @@ hook's annotations with the types themselves.)
 import copy
 import fnmatch
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -23,6 +23,7 @@ from .. import _C
 from ..errors import HLQError
 from .buckets import Part, Residuals, cut
 from .connect import Transport, connect
+from .reshard import check_owner
 from .stats import HLQStats
 
 _log = logging.getLogger(__name__)
@@ -48,16 +49,34 @@ class HLQState:
             named_parameters), or a function of name and parameter. The same on all ranks. None by
             default: on examples/train_bytes.py, biases, norms or embeddings in fp32 change the
             loss by less than other seeds do, for 6 to 43 % more bytes.
+        exempt_below_dim: parameters of fewer dimensions are exempt too; 2: biases and norms.
+        layer_bits: bits of some parameters' own: patterns of names (needs named_parameters), each
+            with 1 … 12; the first that fits rules. In a bucket, parameters of the same bits are one
+            collective; "auto" sends those of less than min_bytes in fp32.
+        start_step: the first so many steps are exact. A step is a backward pass that averages:
+            those within no_sync() do not count.
         transport: "mpi", "process_group", or "auto": MPI where mpirun started the ranks.
         named_parameters: model.named_parameters(). Gives residuals lasting names in state_dict();
             without it they are called "bucket0.1" after their first place, which is the same again
             for the same model and bucket sizes.
         target_nmse: instead of bits, the error ‖sent - exact‖² / ‖exact‖² to aim at: every bucket
             gets the bits that takes, 1 … 12, or goes uncompressed if 12 are not enough. 0: bits.
+        max_error: instead of bits, the most that any averaged gradient may be off by, in the
+            gradients' unit; then stats().plan_bytes is the most that could be sent. 0: bits.
         lattice, seed, min_bytes, timeout: as for Comm.mpi.
 
     Attributes:
         transport: the transport chosen, "mpi" or "process_group".
+        steps: how many were averaged.
+
+    Raises:
+        ValueError: patterns of names and no names; layer_bits or start_step out of range.
+        HLQError: libhlqcomm does not know such a value, or the ranks differ in one.
+
+    With torch.amp.GradScaler, all ranks see the same NaN or Inf and skip the same steps; residuals
+    are in units of the scale, so hand scale_residuals() its changes.
+
+    Thread safety: reduce() is DDP's to call; everything else between backward passes.
     """
 
     def __init__(
@@ -70,7 +89,11 @@ class HLQState:
         *,
         transport: Transport = "auto",
         named_parameters: Iterable[tuple[str, Tensor]] | None = None,
+        exempt_below_dim: int = 0,
+        layer_bits: Mapping[str, float] | None = None,
+        start_step: int = 0,
         target_nmse: float = 0.0,
+        max_error: float = 0.0,
         lattice: str = "E8",
         seed: int = 0,
         min_bytes: int = 65536,
@@ -82,15 +105,21 @@ class HLQState:
         self.error_feedback = error_feedback
         self.transport = transport
         self.exempt = exempt if callable(exempt) else tuple(exempt)
+        self.exempt_below_dim = exempt_below_dim
+        self.layer_bits = dict(layer_bits or {})
+        self.start_step = start_step
+        self.steps = 0
         self._options = {
             "target_nmse": target_nmse,
+            "max_error": max_error,
             "lattice": lattice,
             "seed": seed,
             "min_bytes": min_bytes,
             "timeout": timeout,
         }
         self._names = {parameter: name for name, parameter in named_parameters or ()}
-        self._check_exempt()
+        self._check_numbers()
+        self._check_names()
         self._residuals = Residuals()
         self._stats = HLQStats()
         self._restart()
@@ -131,18 +160,40 @@ class HLQState:
         for position, parameter in enumerate(parameters):
             self._names.setdefault(parameter, f"bucket{index}.{position}")
 
-    def _check_exempt(self) -> None:
-        if self.exempt and not callable(self.exempt) and not self._names:
-            raise ValueError(
-                "exempt has patterns of names but there are no names; pass "
-                "named_parameters=model.named_parameters()"
-            )
+    def _check_numbers(self) -> None:
+        for pattern, bits in self.layer_bits.items():
+            if not 1 <= bits <= 12:
+                raise ValueError(f"layer_bits of {pattern!r} is {bits}; it must be 1 … 12")
+        if self.start_step < 0:
+            raise ValueError(f"start_step is {self.start_step}; it must not be negative")
+
+    def _check_names(self) -> None:
+        patterns = {
+            "exempt": self.exempt and not callable(self.exempt),
+            "layer_bits": self.layer_bits,
+        }
+        for option, given in patterns.items():
+            if given and not self._names:
+                raise ValueError(
+                    f"{option} has patterns of names but there are no names; pass "
+                    "named_parameters=model.named_parameters()"
+                )
 
     def _is_exempt(self, parameter: Tensor) -> bool:
+        if parameter.dim() < self.exempt_below_dim:
+            return True
         name = self._name_of(parameter)
         if callable(self.exempt):
             return bool(self.exempt(name, parameter))
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.exempt)
+
+    def _bits_of(self, parameter: Tensor) -> float | None:
+        """What cut() asks: None if exempt, bits of the parameter's own, or 0."""
+        if self._is_exempt(parameter):
+            return None
+        name = self._name_of(parameter)
+        own = (b for p, b in self.layer_bits.items() if fnmatch.fnmatchcase(name, p))
+        return float(next(own, 0.0))
 
     # One bucket
 
@@ -154,12 +205,14 @@ class HLQState:
                 "gradients; hlq_ddp_comm_hook works on buckets, so use 'ddp_optimizer'"
             )
         if self._comm is None:
-            self._check_exempt()  # unpickled: the constructor, which does this, was not called
+            self._check_names()  # unpickled: the constructor, which does this, was not called
             self._connect()
         future: torch.futures.Future[torch.Tensor] = torch.futures.Future()
+        exact = self.steps < self.start_step
+        self.steps += bucket.is_last()
         # The bucket itself lives only as long as this call.
         self._thread.submit(
-            self._reduce, bucket.index(), bucket.parameters(), bucket.buffer(), future
+            self._reduce, bucket.index(), bucket.parameters(), bucket.buffer(), exact, future
         )
         return future
 
@@ -168,12 +221,13 @@ class HLQState:
         index: int,
         parameters: list[Tensor],
         buffer: Tensor,
+        exact: bool,
         future: torch.futures.Future[torch.Tensor],
     ) -> None:
         try:
             with torch.no_grad():
                 for part in self._parts(index, parameters, buffer.numel()):
-                    self._reduce_part(part, buffer)
+                    self._reduce_part(part, buffer, exact)
             future.set_result(buffer)
         except HLQError as error:
             _C.fail(future, error)
@@ -190,7 +244,7 @@ class HLQState:
         )
         if not same:
             self._name_unnamed(index, parameters)
-            parts = cut(parameters, self._is_exempt, self._residual_of)
+            parts = cut(parameters, self._bits_of, self._residual_of)
             if sum(part.numel for part in parts) != numel:
                 raise RuntimeError("a bucket of DDP holds more than its parameters' gradients")
             self._buckets[index] = (parameters, parts)
@@ -199,10 +253,13 @@ class HLQState:
     def _residual_of(self, parameters: list[Tensor]) -> Tensor | None:
         return self._residuals.flat(parameters, self._name_of) if self.error_feedback else None
 
-    def _reduce_part(self, part: Part, buffer: Tensor) -> None:
+    def _reduce_part(self, part: Part, buffer: Tensor, exact: bool) -> None:
         packed = part.pack(buffer)
-        bits = 0.0 if self._options["target_nmse"] > 0 else self.bits
-        call = {"op": "avg", "bits": bits, "algorithm": "native" if part.exempt else "auto"}
+        # 0: what the communicator was told, which is the target or the bound.
+        common = self._options["target_nmse"] > 0 or self._options["max_error"] > 0
+        bits = part.bits or (0.0 if common else self.bits)
+        algorithm = "native" if exact or part.exempt else "auto"
+        call = {"op": "avg", "bits": bits, "algorithm": algorithm}
         self._comm.all_reduce(packed, packed, residual=part.residual, **call)
         plan = self._comm.plan(packed.numel(), packed.dtype, **call)
         self._stats.add(self._comm.stats(), plan)
@@ -221,33 +278,56 @@ class HLQState:
         """Sets all statistics to zero."""
         self._stats = HLQStats()
 
-    def state_dict(self) -> dict[str, object]:
-        """Residuals of this rank by name of parameter, and how many ranks there are.
+    def scale_residuals(self, factor: float) -> None:
+        """Multiplies what gradients still owe, when their scale changes; on all ranks alike.
 
-        Every rank has residuals of its own: save one dictionary per rank.
+        With a torch.amp.GradScaler, whose scale the gradients and so the residuals contain::
+
+            before = scaler.get_scale()
+            scaler.update()
+            state.scale_residuals(scaler.get_scale() / before)
+        """
+        self._residuals.scale(factor)
+
+    def state_dict(self) -> dict[str, object]:
+        """What this rank must save to go on: residuals by name of parameter, steps, its place.
+
+        Every rank has residuals of its own: save one dictionary per rank. For another number of
+        ranks, hlqtorch.dist.reshard makes one dictionary of all of them.
         """
         return {
             "ranks": self._comm.size if self._comm is not None else None,
+            "rank": self._comm.rank if self._comm is not None else None,
+            "steps": self.steps,
             "residuals": self._residuals.by_name(self._name_of),
         }
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        """Takes over what state_dict() of the same rank gave.
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Takes over what state_dict() of the same rank gave, or reshard() of all ranks.
 
         Raises:
-            ValueError: saved by another number of ranks, or for parameters of other sizes.
+            ValueError: saved by another rank or another number of ranks, or for parameters of other
+                sizes.
         """
-        size = self._comm.size if self._comm is not None else None
-        if None not in (size, state["ranks"]) and size != state["ranks"]:
-            raise ValueError(
-                f"the state was saved by {state['ranks']} ranks, this group has {size}; residuals "
-                "belong to ranks, so start without them"
-            )
+        if self._comm is not None:
+            check_owner(state, self._comm.rank, self._comm.size)
         self._residuals.load(state["residuals"], self._name_of)
+        self.steps = state.get("steps", self.steps)
 
     def __getstate__(self) -> dict[str, object]:
         _log.warning("HLQState: the process group and the communicator are not saved")
-        kept = ("bits", "algorithm", "error_feedback", "exempt", "_options", "_stats")
+        kept = (
+            "bits",
+            "algorithm",
+            "error_feedback",
+            "exempt",
+            "exempt_below_dim",
+            "layer_bits",
+            "start_step",
+            "steps",
+            "_options",
+            "_stats",
+        )
         return {name: getattr(self, name) for name in kept} | {
             "residuals": self._residuals.by_name(self._name_of)
         }

@@ -12,11 +12,13 @@ class HLQStats:
     """What a state's collectives did on this rank, summed up; struct hlq_stats says it of one.
 
     Attributes:
-        calls: collectives; a bucket needs one, or two if it has exempt and other parameters.
+        calls: collectives; a bucket needs one for each of the bits that its parameters have, and
+            one for exempt ones.
         elements: numbers averaged.
         bytes_sent: payload to other ranks, repeats included.
         control_bytes: sent beside the payload, to compare the arguments of the ranks.
-        plan_bytes: payload as predicted by Comm.plan().
+        plan_bytes: payload as predicted by Comm.plan(); the most there can be with a target or a
+            bound.
         seconds: in collectives; _encode, _exchange, _reduce, _decode are its parts.
         vnmse_estimate: predicted ‖result - exact‖² / ‖exact‖², mean over the numbers averaged.
         overloads, retries, nonfinite_blocks: as in struct hlq_stats.
