@@ -22,6 +22,7 @@ from pathlib import Path
 import checks_backend
 import checks_backend_uses
 import checks_comm
+import checks_fsdp
 import checks_hook
 import checks_hook_options
 import torch
@@ -80,9 +81,17 @@ class Ranks:
         return total
 
 
+MODULES = (
+    checks_comm,
+    checks_hook,
+    checks_hook_options,
+    checks_fsdp,
+    checks_backend,
+    checks_backend_uses,
+)
 CHECKS: dict[str, Callable[[Ranks], None]] = {
     name.removeprefix("check_"): function
-    for module in (checks_comm, checks_hook, checks_hook_options, checks_backend, checks_backend_uses)
+    for module in MODULES
     for name, function in vars(module).items()
     if name.startswith("check_")
 }
