@@ -6,8 +6,8 @@
  *   again   until there are enough turns for their time, which all ranks know alike
  *   then    a line through the best of both sizes, for each kind
  *
- * Machines and networks are shared, and what disturbs a run only adds to its time; so the more turns
- * there are, the nearer is the best of them to what the run itself takes.
+ * Machines and networks are shared, and what disturbs a run only adds to its time; so the more
+ * turns there are, the nearer is the best of them to what the run itself takes.
  */
 #include "probe.h"
 #include "child.h"

@@ -278,6 +278,16 @@ def check_tensors_of_any_layout(ranks: Ranks) -> None:
     assert vnmse(transposed.t(), due) < limit and vnmse(strided, due) < limit
 
 
+def check_bounds_are_kept(ranks: Ranks) -> None:
+    x = numbers(ranks)
+    y = x.clone()
+    with groups(ranks, max_error=0.01) as (hlq, _):
+        dist.all_reduce(y, group=hlq)
+        calls = hlqtorch.stats(hlq).calls
+    worst = (y.double() - ranks.exact_sum(x)).abs().max().item()
+    assert calls == 1 and 0 < worst <= 0.01
+
+
 def check_works_and_futures(ranks: Ranks) -> None:
     x = numbers(ranks)
     with groups(ranks, bits=4) as (hlq, _):

@@ -20,7 +20,8 @@ namespace hlqtorch {
 namespace {
 
 const char *const known_options =
-    "bits, algorithm, target_nmse, min_bytes, all_gather, lattice, seed, transport, timeout";
+    "bits, algorithm, target_nmse, max_error, min_bytes, all_gather, lattice, seed, transport, "
+    "timeout";
 
 std::mutex modes_mutex;
 std::vector<std::pair<int64_t, Mode>> modes; /* in order of entrance */
@@ -35,6 +36,8 @@ bool set_mode(Mode *mode, const std::string &name, py::handle value)
         mode->algorithm = enum_from("algorithm", value.cast<std::string>(), hlq_algorithm_name);
     } else if (name == "target_nmse") {
         mode->target_nmse = value.cast<double>();
+    } else if (name == "max_error") {
+        mode->max_error = value.cast<double>();
     } else if (name == "min_bytes") {
         mode->min_bytes = value.cast<int64_t>();
         if (mode->min_bytes < 0) {
@@ -79,6 +82,7 @@ void check(const BackendOptions &options)
     asked.bits = options.mode.bits;
     asked.algorithm = options.mode.algorithm;
     asked.target_nmse = options.mode.target_nmse;
+    asked.max_error = options.mode.max_error;
     asked.lattice = options.lattice;
     hlq_thread_group *group = nullptr;
     hlq_comm *comm = nullptr;
@@ -114,7 +118,8 @@ hlq_call Mode::call() const
     hlq_call call = HLQ_CALL_INIT;
     call.algorithm = algorithm;
     call.target_nmse = target_nmse;
-    call.bits = target_nmse > 0 ? 0.0 : bits; /* the target finds them */
+    call.max_error = max_error;
+    call.bits = target_nmse > 0 || max_error > 0 ? 0.0 : bits;
     return call;
 }
 
@@ -125,9 +130,10 @@ std::string BackendOptions::description() const
         return "exact";
     }
     text << "bits=" << mode.bits << ", algorithm=" << hlq_algorithm_name(mode.algorithm)
-         << ", target_nmse=" << mode.target_nmse << ", min_bytes=" << mode.min_bytes
-         << ", all_gather=" << mode.all_gather << ", lattice=" << hlq_lattice_name(lattice)
-         << ", seed=" << seed << ", transport=" << transport;
+         << ", target_nmse=" << mode.target_nmse << ", max_error=" << mode.max_error
+         << ", min_bytes=" << mode.min_bytes << ", all_gather=" << mode.all_gather
+         << ", lattice=" << hlq_lattice_name(lattice) << ", seed=" << seed
+         << ", transport=" << transport;
     return text.str();
 }
 

@@ -19,7 +19,7 @@ struct Mode {
     bool compress = false;
     bool all_gather = false; /* all-gathers too, which nobody expects to be lossy */
     double bits = 4.0;
-    double target_nmse = 0.0;
+    double target_nmse = 0.0, max_error = 0.0; /* one of these in place of bits; 0: neither */
     hlq_algorithm algorithm = HLQ_ALG_AUTO;
     int64_t min_bytes = 65536; /* smaller tensors stay exact */
 

@@ -207,6 +207,7 @@ class HLQOptions(Backend.Options):
         bits: float = 4.0,
         algorithm: Algorithm = "auto",
         target_nmse: float = 0.0,
+        max_error: float = 0.0,
         min_bytes: int = 65536,
         all_gather: bool = False,
         lattice: Literal["E8", "D4", "Z"] = "E8",
@@ -220,6 +221,7 @@ class HLQOptions(Backend.Options):
             bits: budget on the wire, bits per number, everything counted; 1 … 12.
             algorithm: as for Comm. "auto" never measures here: the same bits on every run.
             target_nmse: instead of bits, the error ‖result - exact‖² / ‖exact‖² to aim at.
+            max_error: instead of bits, the most that any number of a result may be off by.
             min_bytes: inputs of fewer bytes stay exact: the tensors of one call together, those of
                 all ranks for an all-gather.
             all_gather: compress all-gathers too, which nobody expects to be lossy.

@@ -31,14 +31,15 @@ _log = logging.getLogger(__name__)
 ENVIRONMENT = {
     "HLQ_BITS": ("bits", float),
     "HLQ_TARGET_NMSE": ("target_nmse", float),
+    "HLQ_MAX_ERROR": ("max_error", float),
     "HLQ_ALGORITHM": ("algorithm", str),
     "HLQ_MIN_BYTES": ("min_bytes", int),
 }
-_OPTING_IN = ("HLQ_BITS", "HLQ_TARGET_NMSE")
+_OPTING_IN = ("HLQ_BITS", "HLQ_TARGET_NMSE", "HLQ_MAX_ERROR")
 
 
 def options_from_environment() -> HLQOptions:
-    """What groups made without HLQOptions do: exact, unless HLQ_BITS or HLQ_TARGET_NMSE is set.
+    """What groups made without HLQOptions do: exact, unless a variable of _OPTING_IN is set.
 
     Raises:
         ValueError: a variable cannot be read, or libhlqcomm would refuse its value.
@@ -63,6 +64,7 @@ def compressed(
     *,
     algorithm: str = "auto",
     target_nmse: float = 0.0,
+    max_error: float = 0.0,
     min_bytes: int = 65536,
     all_gather: bool = False,
 ) -> Iterator[None]:
@@ -75,6 +77,7 @@ def compressed(
         bits: budget on the wire, bits per number; 1 … 12.
         algorithm: "auto", "twoshot", "oneshot", "modq", "hierarchical" or "native".
         target_nmse: instead of bits, the error to aim at.
+        max_error: instead of bits, the most that any number may be off by.
         min_bytes: inputs of fewer bytes stay exact.
         all_gather: compress all-gathers too.
 
@@ -85,6 +88,7 @@ def compressed(
         bits=bits,
         algorithm=algorithm,
         target_nmse=target_nmse,
+        max_error=max_error,
         min_bytes=min_bytes,
         all_gather=all_gather,
     )
