@@ -60,9 +60,9 @@ typedef struct soak_job {
     hlq_dtype dtype;
     hlq_op op;
     size_t count;
-    double bits, target; /* of the call's own; 0: none */
-    double aim;          /* the target that counts: the call's, or the communicator's */
-    double size;         /* of the numbers */
+    double bits, target, bound; /* of the call's own; 0: none */
+    double aim;                 /* the target that counts: the call's, or the communicator's */
+    double size;                /* of the numbers */
     double residual_size;
     int has_counts, has_residual, in_place, ranges;
     hlq_range exempt[SOAK_RANGES_MAX];
@@ -90,8 +90,8 @@ typedef struct soak_gap {
 typedef struct soak_tally {
     uint64_t communicators, parts, named; /* parts: of some ranks; named: with named nodes */
     uint64_t calls, operation[4], algorithm[6], dtype[DTYPES]; /* algorithm: that ran */
-    uint64_t bits, target, exempt, residual, in_place, counts;
-    uint64_t ring;             /* of modq's */
+    uint64_t bits, target, bound, exempt, residual, in_place, counts;
+    uint64_t ring, dithered;   /* modq's; coded calls with dither */
     uint64_t alone, under_way; /* calls that block; others, of which several are under way */
     uint64_t aimed, met;       /* calls that ended with a target; within a quarter of it */
 } soak_tally;
@@ -133,6 +133,9 @@ typedef struct soak_run {
 /* soak_group.c. Both are collective over the world. open: 0, or a sentence in error. */
 int soak_group_open(soak_run *run, hlq_rng *rng, char *error);
 void soak_group_close(soak_run *run);
+
+/* The least bits for every call of a group: dither needs some for every block. */
+double soak_least_bits(const soak_group *g);
 
 /* soak_draw.c. Draws the jobs of a round and lays out their buffers. soak_job.c runs them. */
 size_t soak_arena_bytes(const soak_options *options);

@@ -131,6 +131,23 @@ static void note_error(soak_run *run, const soak_job *j, const model *m)
     }
 }
 
+/* Bound mode: no number is off by more, but for rounding: in a block, a millionth of its numbers,
+   and to the type. */
+static void check_within(soak_run *run, const soak_job *j, const slice *s, const model *m)
+{
+    double digits = j->dtype == HLQ_BFLOAT16 ? 0x1p-8 : j->dtype == HLQ_FLOAT16 ? 0x1p-11 : 0;
+    double step = j->dtype == HLQ_FLOAT16 ? 0x1p-25 : 0, worst = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        double exact = model_exact(m, i), off = fabs(run->got[i] - exact);
+        double sizes = m->factor * m->sizes[i / MODEL_BLOCK];
+        double rounding = step + digits * fabs(run->got[i]) + 1e-6 * sizes;
+        worst = fmax(worst, off / (j->bound + rounding));
+    }
+    if (!(worst <= 1))
+        soak_wrong(run, j, "off by %g times max_error %g from element %zu on", worst, j->bound,
+                   s->at);
+}
+
 /* Sums of what ranks first … last - 1 have, against the model. What is zero on all of them must be
    zero. Without scales nothing is quantized, and residuals are not looked at. */
 static void check_model(soak_run *run, const soak_job *j, slice s, int first, int last,
@@ -153,6 +170,7 @@ static void check_model(soak_run *run, const soak_job *j, slice s, int first, in
         soak_wrong(run, j, "off by %g times the bound from element %zu on", worst, s.at);
     if (not_zero) soak_wrong(run, j, "%zu numbers that are zero on all ranks are not", not_zero);
     if (scales > 0) note_error(run, j, &m);
+    if (scales > 0 && j->bound > 0) check_within(run, j, &s, &m);
     if (s.kept) check_identity(run, j, &s, &m);
     model_free(&m);
 }
@@ -236,14 +254,15 @@ static void check_parts(soak_run *run, const soak_job *j, const double *scales)
 /* All of a job ------------------------------------------------------------------------------- */
 
 /* What was planned is what happened: hlq_comm_plan() tells the bytes of codes exactly, of modq
-   without repeats; of a target, those of the most bits it may find. */
+   without repeats; of a target or a bound, the most there can be. */
 static void check_plan(soak_run *run, const soak_job *j)
 {
     const hlq_stats *s = &j->stats;
     const hlq_plan_info *plan = &j->plan;
     int is_known = s->algorithm == HLQ_ALG_TWOSHOT || s->algorithm == HLQ_ALG_ONESHOT ||
                    (s->algorithm == HLQ_ALG_MODQ && !s->retries);
-    int is_exact = is_known && s->algorithm != HLQ_ALG_MODQ && !j->ranges && j->aim == 0;
+    int is_exact =
+        is_known && s->algorithm != HLQ_ALG_MODQ && !j->ranges && j->aim == 0 && j->bound == 0;
     if (j->has_counts) return; /* it is not asked for there */
     if (s->algorithm != plan->algorithm && !(j->aim > 0 && s->algorithm == HLQ_ALG_NATIVE))
         soak_wrong(run, j, "%s was planned", hlq_algorithm_name(plan->algorithm));

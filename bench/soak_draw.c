@@ -57,18 +57,22 @@ static hlq_algorithm draw_algorithm(hlq_rng *rng, const soak_job *j, const soak_
     if (drawn == HLQ_ALG_AUTO) return drawn;
     if (!is_sum || !hlq_dtype_is_float(j->dtype)) return HLQ_ALG_NATIVE;
     if (drawn == HLQ_ALG_HIERARCHICAL && !g->has_nodes) return HLQ_ALG_TWOSHOT;
-    return drawn == HLQ_ALG_MODQ && soak_collects(j) ? HLQ_ALG_ONESHOT : drawn;
+    int has_modq = !soak_collects(j) && !g->options.dither;
+    return drawn == HLQ_ALG_MODQ && !has_modq ? HLQ_ALG_ONESHOT : drawn;
 }
 
-/* Bits of the call's own, or a target, or what the communicator has. modq takes no target. */
+/* Bits of the call's own, or a target, or a bound, or what the communicator has. modq takes neither
+   target nor bound, and dither no bound. */
 static void draw_budget(soak_job *j, const soak_group *g, hlq_rng *rng)
 {
-    int way = hlq_rng_between(rng, 0, 3);
+    int way = hlq_rng_between(rng, 0, 4);
     int tenths = hlq_rng_between(rng, 10, 120), octaves = hlq_rng_between(rng, 2, 16);
     hlq_algorithm wanted = j->algorithm == HLQ_ALG_AUTO ? g->options.algorithm : j->algorithm;
     if (way == 0 && wanted != HLQ_ALG_MODQ) j->target = exp2(-octaves);
-    else if (way < 3 || wanted == HLQ_ALG_MODQ) j->bits = tenths / 10.0;
-    if (j->bits == 0) j->aim = j->target > 0 ? j->target : g->options.target_nmse;
+    else if (way == 1 && wanted != HLQ_ALG_MODQ && !g->options.dither)
+        j->bound = j->size * exp2(4 - octaves);
+    else if (way < 4 || wanted == HLQ_ALG_MODQ) j->bits = fmax(tenths / 10.0, soak_least_bits(g));
+    if (j->bits == 0 && j->bound == 0) j->aim = j->target > 0 ? j->target : g->options.target_nmse;
 }
 
 /* Ranges that are not coded, of any length down to none, for an all-reduce. */
@@ -112,11 +116,11 @@ static void draw_job(soak_job *j, const soak_group *g, hlq_rng *rng, size_t most
     j->has_counts = j->operation == HLQ_ALL_TO_ALL && hlq_rng_below(rng, 2);
     if (j->operation != HLQ_ALL_REDUCE) most /= (size_t)g->size;
     j->count = draw_count(rng, most);
-    draw_budget(j, g, rng);
-    draw_ranges(j, rng);
     if (j->dtype == HLQ_FLOAT64) range = 900;
     j->size = exp2(j->dtype == HLQ_FLOAT16 ? hlq_rng_between(rng, -10, -4)
                                            : hlq_rng_between(rng, -range, range));
+    draw_budget(j, g, rng);
+    draw_ranges(j, rng);
     j->has_residual = j->dtype != HLQ_FLOAT64 && hlq_rng_below(rng, 3) == 0;
     /* Left by calls before; on two levels a rank's counts in its own stretch only: none, then. */
     if (hlq_rng_below(rng, 2) && !g->has_nodes) j->residual_size = j->size / 8;

@@ -43,6 +43,11 @@ static int draw_nodes(soak_group *g, hlq_rng *rng)
     return way ? own : 0;
 }
 
+double soak_least_bits(const soak_group *g)
+{
+    return g->options.dither ? fmin(1.2 * fmax(g->size, 2), 12) : 1;
+}
+
 static hlq_options draw_options(soak_group *g, hlq_rng *rng)
 {
     hlq_options o = HLQ_OPTIONS_INIT;
@@ -58,6 +63,9 @@ static hlq_options draw_options(soak_group *g, hlq_rng *rng)
     o.timeout_s = PERF_TIMEOUT_S;
     double target = exp2(-hlq_rng_between(rng, 2, 16));
     if (hlq_rng_below(rng, 4) == 0 && o.algorithm != HLQ_ALG_MODQ) o.target_nmse = target;
+    o.dither = hlq_rng_below(rng, 4) == 0 && o.algorithm != HLQ_ALG_MODQ && g->size <= 10;
+    g->options = o;
+    o.bits = fmax(o.bits, soak_least_bits(g));
     return o;
 }
 

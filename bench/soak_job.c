@@ -9,6 +9,7 @@ static hlq_call call_of(const soak_job *j)
     c.algorithm = j->algorithm;
     c.bits = j->bits;
     c.target_nmse = j->target;
+    c.max_error = j->bound;
     c.residual = j->residual;
     c.exempt = j->ranges ? j->exempt : NULL;
     c.exempt_ranges = (size_t)j->ranges;
@@ -131,7 +132,7 @@ static void gather_residuals(soak_run *run)
         r.dtype = HLQ_FLOAT32;
         r.op = HLQ_SUM;
         r.algorithm = HLQ_ALG_NATIVE;
-        r.bits = r.target = 0;
+        r.bits = r.target = r.bound = 0;
         r.residual = NULL;
         r.ranges = 0;
         j->status = call(run->group.comm, &r);

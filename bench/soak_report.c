@@ -27,8 +27,11 @@ void soak_wrong(soak_run *run, const soak_job *j, const char *format, ...)
         hlq_operation_name(j->operation), j->has_counts ? " with counts" : "",
         hlq_dtype_name(j->dtype), hlq_op_name(j->op), hlq_lattice_name(g->options.lattice),
         hlq_algorithm_name(j->algorithm), hlq_algorithm_name(j->stats.algorithm),
-        j->aim > 0 ? "target" : "bits",
-        j->aim > 0    ? j->aim
+        j->bound > 0 ? "bound"
+        : j->aim > 0 ? "target"
+                     : "bits",
+        j->bound > 0  ? j->bound
+        : j->aim > 0  ? j->aim
         : j->bits > 0 ? j->bits
                       : g->options.bits,
         j->count, j->size, j->in_place ? ", in place" : "", j->has_residual ? ", residual" : "",

@@ -24,12 +24,14 @@ void soak_count_round(soak_run *run)
         t->dtype[j->dtype]++;
         t->bits += j->bits > 0;
         t->target += j->aim > 0;
+        t->bound += j->bound > 0;
         t->exempt += j->ranges > 0;
         t->residual += (uint64_t)j->has_residual;
         t->in_place += (uint64_t)j->in_place;
         t->counts += (uint64_t)j->has_counts;
         t->ring +=
             j->stats.algorithm == HLQ_ALG_MODQ && run->group.options.topology == HLQ_TOPOLOGY_RING;
+        t->dithered += run->group.options.dither && j->stats.algorithm != HLQ_ALG_NATIVE;
         t->alone += run->jobs == 1;
         t->under_way += run->jobs > 1;
     }
@@ -98,17 +100,17 @@ static void write_tally(const lines *to, const soak_tally *t)
     for (int i = 0; i < DTYPES; i++) dtype[i] = (count){hlq_dtype_name((hlq_dtype)i), t->dtype[i]};
     const count communicators[] = {
         {"all", t->communicators}, {"of some ranks", t->parts}, {"with named nodes", t->named}};
-    const count with[] = {{"bits of their own", t->bits}, {"a target", t->target},
-                          {"exempt ranges", t->exempt},   {"a residual", t->residual},
-                          {"in place", t->in_place},      {"counts per rank", t->counts},
-                          {"modq over a ring", t->ring}};
+    const count with[] = {
+        {"bits of their own", t->bits}, {"a target", t->target},       {"a bound", t->bound},
+        {"exempt ranges", t->exempt},   {"a residual", t->residual},   {"in place", t->in_place},
+        {"counts per rank", t->counts}, {"modq over a ring", t->ring}, {"dither", t->dithered}};
     const count ways[] = {{"alone", t->alone}, {"several under way", t->under_way}};
     write_counts(to, "communicators", communicators, 3);
     write_counts(to, "calls", ways, 2);
     write_counts(to, "operations", operation, 4);
     write_counts(to, "algorithms", algorithm, 5);
     write_counts(to, "types", dtype, DTYPES);
-    write_counts(to, "calls with", with, 7);
+    write_counts(to, "calls with", with, sizeof with / sizeof *with);
 }
 
 void soak_tally_print(const soak_run *run)
