@@ -95,6 +95,8 @@ done
 ip netns add "test-netlab-$$" 2>/dev/null || skip "network namespaces are not allowed here"
 ip netns del "test-netlab-$$"
 
+trap 'jobs -p | xargs -r kill 2>/dev/null' EXIT # should this test itself be ended
+trap 'exit 143' INT TERM
 before=$(interfaces)
 a_program_runs_on_it
 exit_codes_are_told
