@@ -45,7 +45,7 @@ static int draw_nodes(soak_group *g, hlq_rng *rng)
 
 double soak_least_bits(const soak_group *g)
 {
-    return g->options.dither ? fmin(1.2 * fmax(g->size, 2), 12) : 1;
+    return g->options.dither ? fmin(1.21 * fmax(g->size, 2), 12) : 1;
 }
 
 static hlq_options draw_options(soak_group *g, hlq_rng *rng)

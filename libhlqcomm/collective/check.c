@@ -94,14 +94,11 @@ static hlq_fault dither_fault(const hlq_walk *w, const hlq_call *call)
 {
     hlq_fault f = none;
     hlq_walk trial = *w;
-    double bits = call && call->bits > 0 ? call->bits : w->comm->options.bits;
-    double target =
-        call && call->target_nmse > 0 ? call->target_nmse : w->comm->options.target_nmse;
-    int is_target = target > 0 && !(call && call->bits > 0);
+    double bits = hlq_price_of(&w->comm->options, call).bits;
     trial.algorithm = wanted_of(w, call);
     double least = hlq_dither_budget(&trial);
     int is_coded = hlq_is_codable(w) && trial.algorithm != HLQ_ALG_NATIVE;
-    if (!is_coded || is_target || bits >= least) return none;
+    if (!is_coded || bits == 0 || bits >= least) return none;
     f.status = HLQ_E_INVALID;
     snprintf(f.sentence, sizeof f.sentence, "%g bits are too few for dither, which needs %g here",
              bits, least);
