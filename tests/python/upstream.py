@@ -31,6 +31,8 @@ os.environ.setdefault("WORLD_SIZE", "2")
 os.environ.setdefault("HLQ_UPSTREAM_BACKEND", "hlq")
 os.environ.setdefault("TEMP_DIR", tempfile.gettempdir())
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # with fewer GPUs than ranks, every test skips itself
+# Where the fork server looks for this module; it ignores sys.path, and modules it does not find.
+os.environ["PYTHONPATH"] = f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
 
 import hlqtorch  # noqa: F401
 import torch
