@@ -231,8 +231,8 @@ def check_fsdp_replicas(ranks: Ranks) -> None:
     shards = 2 if ranks.size % 2 == 0 and ranks.size > 2 else 1
     mesh = init_device_mesh("cpu", (ranks.size // shards, shards), mesh_dim_names=("out", "in"))
     model = shard(alone(), mesh=mesh["in"])
-    options = {"replicas": mesh["out"].get_group(), "link": link(ranks), "bits": 5.0}
-    state = HLQFSDPState(model, **options)
+    options = {"replicas": mesh["out"].get_group(), "bits": 5.0, "min_bytes": 32768}
+    state = HLQFSDPState(model, link=link(ranks), **options)
     x = inputs(ranks, 0)
     backward(model, x)
     got, exact = whole(model), exact_average(ranks, x)
