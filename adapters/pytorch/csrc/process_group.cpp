@@ -53,9 +53,9 @@ hlq_status report(char *error, hlq_status status, const char *sentence)
 }
 
 /*
- * "rank 1 closed its connection: ", of all that did; empty if none is known to have. An exchange that
- * fails tells an address only. Sending to a closed connection of gloo fails at once; what is sent to
- * the others stays unread, which does no harm, since the communicator is broken.
+ * "rank 1 closed its connection: ", of all that did; empty if none is known to have. An exchange
+ * that fails tells an address only. Sending to a closed connection of gloo fails at once; what is
+ * sent to the others stays unread, which does no harm, since the communicator is broken.
  */
 std::string closed_ranks(Carrier *carrier)
 {
