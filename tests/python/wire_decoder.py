@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from wire_checksum import U64, word, xxh64
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -20,7 +21,6 @@ LATTICES = {"E8": E8, "D4": D4, "Z": Z}
 HEADER_BYTES = 40
 ZERO, NONFINITE = 0, 255
 
-U64 = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
 f32 = np.float32
 NO_DITHER = f32(0)
@@ -28,48 +28,6 @@ NO_DITHER = f32(0)
 
 class Refused(ValueError):
     """A message that must not be decoded."""
-
-
-# XXH64, after its specification -------------------------------------------------------------------
-
-P1, P2, P3 = 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9
-P4, P5 = 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5
-
-
-def _rotate(x: int, by: int) -> int:
-    return (x << by | x >> (64 - by)) & U64
-
-
-def _round(accumulator: int, lane: int) -> int:
-    return _rotate((accumulator + lane * P2) & U64, 31) * P1 & U64
-
-
-def _word(data: bytes, at: int, size: int) -> int:
-    return int.from_bytes(data[at : at + size], "little")
-
-
-def xxh64(data: bytes, seed: int = 0) -> int:
-    at, h = 0, (seed + P5) & U64
-    if len(data) >= 32:
-        lanes = [(seed + P1 + P2) & U64, (seed + P2) & U64, seed, (seed - P1) & U64]
-        while at + 32 <= len(data):
-            lanes = [_round(lane, _word(data, at + 8 * i, 8)) for i, lane in enumerate(lanes)]
-            at += 32
-        h = sum(_rotate(lane, by) for lane, by in zip(lanes, (1, 7, 12, 18), strict=True)) & U64
-        for lane in lanes:
-            h = ((h ^ _round(0, lane)) * P1 + P4) & U64
-    h = (h + len(data)) & U64
-    while at + 8 <= len(data):
-        h = (_rotate(h ^ _round(0, _word(data, at, 8)), 27) * P1 + P4) & U64
-        at += 8
-    if at + 4 <= len(data):
-        h = (_rotate(h ^ (_word(data, at, 4) * P1 & U64), 23) * P2 + P3) & U64
-        at += 4
-    for byte in data[at:]:
-        h = _rotate(h ^ (byte * P5 & U64), 11) * P1 & U64
-    h = (h ^ h >> 33) * P2 & U64
-    h = (h ^ h >> 29) * P3 & U64
-    return h ^ h >> 32
 
 
 # Sizes of blocks: sections 2, 3, 4 ----------------------------------------------------------------
@@ -365,9 +323,9 @@ def open_segment(message: bytes, expected: Expected) -> int:
         "lattice": (message[6], expected.lattice),
         "dither": (message[7], int(expected.dither is not None)),
         "spread": (int.from_bytes(message[10:12], "little", signed=True), expected.spread),
-        "call": (_word(message, 12, 4), expected.call),
-        "first": (_word(message, 16, 8), expected.first),
-        "blocks": (_word(message, 24, 8), expected.blocks),
+        "call": (word(message, 12, 4), expected.call),
+        "first": (word(message, 16, 8), expected.first),
+        "blocks": (word(message, 24, 8), expected.blocks),
     }
     for name, (found, wanted) in fields.items():
         if found != wanted:
@@ -375,7 +333,7 @@ def open_segment(message: bytes, expected: Expected) -> int:
     base = int.from_bytes(message[8:10], "little", signed=True)
     if abs(base) > expected.base_limit:
         raise Refused(f"base is {base}")
-    if _word(message, 32, 8) != checksum(message):
+    if word(message, 32, 8) != checksum(message):
         raise Refused("the checksum is wrong")
     return base
 
