@@ -16,7 +16,7 @@ STEPS = 12
 def train(folder: Path, kind: str, ranks: int, *more: object) -> dict:
     """Runs checkpoint_job.py; what it wrote."""
     command = [sys.executable, "checkpoint_job.py", folder, kind, ranks, STEPS, *more]
-    ended = jobs.run(command, cwd=HERE)
+    ended = jobs.run(command, cwd=HERE, timeout=240)
     assert ended.returncode == 0, ended.stdout[-4000:]
     return json.loads((folder / f"{ranks}.json").read_text())
 

@@ -1,4 +1,4 @@
-"""Every check of checks_comm.py and checks_hook.py, on ranks of MPI and of torch."""
+"""Every check of the checks_*.py, on ranks of MPI and of torch."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ def outcomes(
     """{rank: {check: null or what went wrong}} of one job."""
     folder = tmp_path_factory.mktemp(request.param)
     command = JOBS[request.param]
-    ended = jobs.run([*command, folder], cwd=Path(__file__).parent)
+    ended = jobs.run([*command, folder], cwd=Path(__file__).parent, timeout=300)
     assert ended.returncode == 0, f"{' '.join(map(str, command))} failed:\n{ended.stdout[-4000:]}"
     files = sorted(folder.glob("rank*.json"))
     assert len(files) == int(request.param[-1]), "a rank wrote nothing"
