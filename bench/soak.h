@@ -176,7 +176,9 @@ size_t soak_view_piece(const soak_view *v, size_t at, size_t most, size_t *start
 
 /* soak_check.c. All jobs of the round; run->all is what the ranks told. Then, together, whether
    targets were met. They are met by an estimate, which takes a sum to be spread over its blocks as
-   the contributions are; here blocks differ from rank to rank by what is drawn, octaves of it. */
+   the contributions are; here blocks differ from rank to rank by what is drawn, octaves of it. So
+   an error may be many times its target, but where it is that of blocks of one size at the bits
+   that were found, which is the most. */
 enum { SOAK_MISSED_MOST = 16 };
 void soak_check(soak_run *run);
 void soak_settle(soak_run *run);

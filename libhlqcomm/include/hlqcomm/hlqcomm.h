@@ -266,15 +266,15 @@ typedef struct hlq_call {
                            call failed to send. Start it with zeros. Blocks that hold NaN or Inf
                            leave zeros in it. Kept on the rank; must not overlap send or recv.
                            Unchanged if the call fails before it starts; undefined if it fails
-                           later. Untouched by native, and by what a rank sends to itself. Not for
-                           float64. With modq, too few bits for the number of ranks (2 for 8, 3 for
-                           16) let it grow without end. */
+                           later. Untouched by native; all-to-all does not read it for what a rank
+                           sends to itself. Not for float64. With modq, too few bits for the number
+                           of ranks (2 for 8, 3 for 16) let it grow without end. */
     double target_nmse; /* 0, or an error ‖result - exact‖² / ‖exact‖² to aim at: all ranks measure
                            their tensors first and agree on the bits that it takes, 1 … 12, or on
                            NATIVE if 12 are not enough. hlq_stats.bits has them. An estimate, good
-                           to about a quarter either way where ranks' blocks are of like sizes, else
-                           to a few times it; a sum that nearly cancels out costs more bits. Not
-                           with modq. */
+                           to about a quarter either way where ranks' blocks are of like sizes; else
+                           the error may be that of blocks of one size at those bits, many times as
+                           large. A sum that nearly cancels out costs more bits. Not with modq. */
     double max_error;   /* 0, or bound mode: no number of the result is off by more (in the result's
                            unit, after averaging) than this and float32's rounding, a millionth of
                            the largest number in its block of 256 of any rank. Every block gets the
