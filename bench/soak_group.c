@@ -33,12 +33,15 @@ static int draw_nodes(soak_group *g, hlq_rng *rng)
     int way = hlq_rng_between(rng, 0, 2), is_dealt = (int)hlq_rng_below(rng, 2), own = 0;
     int each = hlq_rng_between(rng, 1, g->size);
     while (g->size % each) each--;
+    int size[SOAK_RANKS_MAX + 1] = {0}, is_equal = 1;
     for (int p = 0; p < g->size; p++) {
         int fallen = hlq_rng_between(rng, 1, g->size);
         if (p == g->rank) own = fallen;
+        size[fallen]++;
     }
+    for (int p = 1; p <= g->size; p++) is_equal &= !size[p] || size[p] == size[own];
     g->is_named = way > 0;
-    g->has_nodes = way == 1;
+    g->has_nodes = way == 1 || (way == 2 && is_equal);
     if (way == 1) own = 1 + (is_dealt ? g->rank % (g->size / each) : g->rank / each);
     return way ? own : 0;
 }
