@@ -186,6 +186,37 @@ static void bits_follow_the_numbers(test_rank *me, void *argument)
     rank_destroy(me, comm);
 }
 
+/* Numbers that are not coded before they are added up, since their owner has them, count, too. */
+static void sums_of_own_parts_meet_it(test_rank *me, void *argument)
+{
+    enum { BLOCK = 256 };
+    float *x = calloc(COUNT, sizeof *x), *y = malloc(COUNT * sizeof *y);
+    float *all = malloc((size_t)me->size * COUNT * sizeof *all);
+    hlq_call call = HLQ_CALL_INIT;
+    hlq_comm *comm = NULL;
+    double error = 0, energy = 0;
+    (void)argument;
+    if (!CHECK_EQ(rank_create(me, NULL, &comm), HLQ_OK)) return;
+    hlq_rng rng = hlq_rng_new((uint64_t)me->rank);
+    for (int i = 0; i < COUNT; i++) {
+        if (i / BLOCK % me->size == me->rank) x[i] = (float)hlq_rng_gauss(&rng);
+    }
+    call.algorithm = HLQ_ALG_TWOSHOT;
+    call.target_nmse = 1e-3;
+    CHECK_EQ(hlq_all_reduce(comm, x, y, COUNT, HLQ_FLOAT32, HLQ_SUM, &call, NULL), HLQ_OK);
+    rank_gather(me, x, COUNT * sizeof *x, all);
+    for (int i = 0; i < COUNT; i++) {
+        double exact = all[(size_t)(i / BLOCK % me->size) * COUNT + (size_t)i];
+        error += (y[i] - exact) * (y[i] - exact);
+        energy += exact * exact;
+    }
+    CHECK_WITHIN(error / energy, 0.55e-3, 1.5e-3);
+    rank_destroy(me, comm);
+    free(x);
+    free(y);
+    free(all);
+}
+
 /* Of float64, too, whose squares may be outside of what a double can say. */
 static void bits_do_not_follow_the_unit(test_rank *me, void *argument)
 {
@@ -241,6 +272,7 @@ int main(void)
     for (int n = 2; n <= (FEWER_CASES ? 2 : 5); n++) ranks_as_threads(n, targets_are_met, &without);
     for (int n = 2; n <= (FEWER_CASES ? 2 : 3); n++) ranks_as_threads(n, targets_are_met, &with);
     ranks_as_threads(3, bits_follow_the_numbers, NULL);
+    ranks_as_threads(3, sums_of_own_parts_meet_it, NULL);
     ranks_as_threads(3, bits_do_not_follow_the_unit, NULL);
     ranks_as_threads(3, wrong_targets_are_refused, NULL);
     return hlq_test_end();

@@ -29,11 +29,16 @@ enum { GRID = 23, HALVINGS = 5 };
 
 static double grid_bits(int i) { return 1 + 0.5 * i; }
 
+typedef struct cost {
+    double energy;
+    double error[GRID]; /* squared, of coding that, by bits */
+} cost;
+
 /* What a rank tells the others. */
 typedef struct account {
-    double energy;      /* of what it quantizes */
-    double error[GRID]; /* squared error of that, by bits */
-    int32_t unit;       /* the sketch is in units of 2^unit, squares of 4^unit */
+    cost coded; /* of what it quantizes */
+    cost kept; /* of the part that it adds up itself: a sum is spread over its blocks as both are */
+    int32_t unit; /* the sketch is in units of 2^unit, squares of 4^unit */
     float sketch[HLQ_BLOCK_ELEMS];
     uint64_t checksum; /* of all before it */
 } account;
@@ -83,6 +88,11 @@ static int is_quantized(const hlq_walk *w, int p)
     return is_whole ? p == w->rank : p != w->rank;
 }
 
+static int is_coded_twice(const hlq_walk *w)
+{
+    return w->operation == HLQ_ALL_REDUCE && w->algorithm != HLQ_ALG_ONESHOT;
+}
+
 static size_t budget_at(const hlq_walk *w, const hlq_part *part, double bits)
 {
     hlq_walk trial = *w;
@@ -92,7 +102,7 @@ static size_t budget_at(const hlq_walk *w, const hlq_part *part, double bits)
 }
 
 /* Adds what coding a part would cost. */
-static void account_for(const hlq_walk *w, const space *s, const hlq_part *part)
+static void account_for(const hlq_walk *w, const space *s, const hlq_part *part, cost *c)
 {
     hlq_histogram histogram = {{0}};
     hlq_source source = hlq_source_of(w, part);
@@ -103,12 +113,12 @@ static void account_for(const hlq_walk *w, const space *s, const hlq_part *part)
     hlq_codes_from_exponents(s->exponent, blocks, base, s->code);
     for (size_t b = 0; b < blocks; b++) histogram.blocks[s->code[b]]++;
     double scale = ldexp(HLQ_BLOCK_ELEMS, 2 * (base - s->mine->unit));
-    s->mine->energy += scale * hlq_histogram_energy(&histogram);
+    c->energy += scale * hlq_histogram_energy(&histogram);
     for (int i = 0; i < GRID; i++) {
         double error =
             hlq_plan_error(&histogram, w->comm->options.lattice, w->comm->options.dither,
                            HLQ_BITS_MAX, HLQ_RAMP_WORDS * 4, budget_at(w, part, grid_bits(i)));
-        s->mine->error[i] += scale * error;
+        c->error[i] += scale * error;
     }
 }
 
@@ -148,7 +158,8 @@ static hlq_status tell(hlq_walk *w)
     if (hlq_is_sum(w->operation)) sketch(w, &s, &source, &all);
     for (int p = 0; p < w->size; p++) {
         hlq_part part = hlq_part_to(w, p);
-        if (is_quantized(w, p)) account_for(w, &s, &part);
+        if (is_quantized(w, p)) account_for(w, &s, &part, &s.mine->coded);
+        else if (is_coded_twice(w)) account_for(w, &s, &part, &s.mine->kept);
     }
     s.mine->checksum = checksum_of(s.mine);
     memcpy(&s.theirs[w->rank], s.mine, sizeof *s.mine); /* padding too */
@@ -158,6 +169,12 @@ static hlq_status tell(hlq_walk *w)
 }
 
 /* Everybody's decision ----------------------------------------------------------------------- */
+
+static void scale_cost(cost *c, int octaves)
+{
+    c->energy = ldexp(c->energy, 2 * octaves);
+    for (int i = 0; i < GRID; i++) c->error[i] = ldexp(c->error[i], 2 * octaves);
+}
 
 /* All accounts in units of the largest; what is far below it does not count. */
 static void make_common(const hlq_walk *w, const space *s)
@@ -171,8 +188,8 @@ static void make_common(const hlq_walk *w, const space *s)
         account *a = &s->theirs[p];
         int64_t below = a->unit - largest;
         int octaves = below < NOTHING ? NOTHING : (int)below;
-        a->energy = ldexp(a->energy, 2 * octaves);
-        for (int i = 0; i < GRID; i++) a->error[i] = ldexp(a->error[i], 2 * octaves);
+        scale_cost(&a->coded, octaves);
+        scale_cost(&a->kept, octaves);
         for (int i = 0; i < HLQ_BLOCK_ELEMS; i++) a->sketch[i] = ldexpf(a->sketch[i], octaves);
     }
 }
@@ -188,19 +205,26 @@ static double energy_of_sum(const hlq_walk *w, const space *s)
     return energy;
 }
 
+static void add_cost(cost *sum, const cost *c)
+{
+    sum->energy += c->energy;
+    for (int i = 0; i < GRID; i++) sum->error[i] += c->error[i];
+}
+
 /* Relative errors by bits. */
 static void predict(const hlq_walk *w, const space *s, double vnmse[GRID])
 {
-    double coded = 0;
-    for (int p = 0; p < w->size; p++) coded += s->theirs[p].energy;
-    double energy = hlq_is_sum(w->operation) ? energy_of_sum(w, s) : coded;
-    int is_coded_twice = w->operation == HLQ_ALL_REDUCE && w->algorithm != HLQ_ALG_ONESHOT;
+    cost coded = {0}, all = {0};
+    for (int p = 0; p < w->size; p++) {
+        add_cost(&coded, &s->theirs[p].coded);
+        add_cost(&all, &s->theirs[p].coded);
+        add_cost(&all, &s->theirs[p].kept);
+    }
+    double energy = hlq_is_sum(w->operation) ? energy_of_sum(w, s) : coded.energy;
     for (int i = 0; i < GRID; i++) {
-        double error = 0;
-        for (int p = 0; p < w->size; p++) error += s->theirs[p].error[i];
-        vnmse[i] = energy > 0 ? error / energy : 0;
+        vnmse[i] = energy > 0 ? coded.error[i] / energy : 0;
         /* The sum's blocks are taken to be spread as the contributions' are. */
-        if (is_coded_twice && coded > 0) vnmse[i] += error / coded;
+        if (is_coded_twice(w) && all.energy > 0) vnmse[i] += all.error[i] / all.energy;
     }
 }
 

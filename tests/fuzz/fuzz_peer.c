@@ -16,7 +16,7 @@
 #include <math.h>
 
 enum { ELEMS_MAX = 1600, IDLE_ROUNDS = 4, EDITS_MAX = 15, SEAL_BYTES = 8 };
-enum { ACCOUNT_BYTES = 1232 }; /* of target mode */
+enum { ACCOUNT_BYTES = 1424 }; /* of target mode */
 enum { FIRST_CALL = 1 };       /* number of the collective */
 
 typedef struct job {
