@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import stat
 import sys
 from itertools import pairwise
@@ -134,14 +135,16 @@ def test_dynamiq_spends_its_bits_and_errs_less_with_more() -> None:
 
 def program(folder: Path, edit: str) -> Path:
     """hlq_perf, whose JSON a line of Python edits: `text`, on the way out."""
-    path = folder / "hlq_perf"
-    path.write_text(
-        f"#!{sys.executable}\n"
+    path, edited = folder / "hlq_perf", folder / "edited.py"
+    edited.write_text(
         "import subprocess, sys\n"
         f"code = subprocess.run([{str(PERF)!r}, *sys.argv[1:]]).returncode\n"
         "file = sys.argv[sys.argv.index('--json') + 1]\n"
         f"text = open(file).read()\n{edit}\nopen(file, 'w').write(text)\nsys.exit(code)\n"
     )
+    # In the first line of a script, no path may have spaces.
+    command = shlex.join([sys.executable, str(edited)])
+    path.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return path
 
