@@ -122,6 +122,7 @@ static void wrong_bounds_are_refused(test_rank *me, void *argument)
     options.algorithm = HLQ_ALG_MODQ;
     CHECK_EQ(rank_create(me, &options, &comm), HLQ_E_INVALID);
     CHECK(strstr(hlq_create_error(), "bound mode"));
+    rank_destroy(me, comm);
 }
 
 int main(void)
