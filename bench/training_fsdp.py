@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "adapters/pytorch/examples"))
 
 import train_bytes  # noqa: E402
-from common import loss_and_hits  # noqa: E402
+from common import loss_and_hits, positive  # noqa: E402
 from hlqtorch.dist.comm_hooks import HLQState, hlq_ddp_comm_hook  # noqa: E402
 from hlqtorch.dist.fsdp import HLQFSDPState  # noqa: E402
 from hlqtorch.dist.launcher import Place  # noqa: E402
@@ -149,13 +149,6 @@ def work(rank: int, options: argparse.Namespace, store: str) -> None:
         print(f"{options.ranks} ranks, {options.steps} steps, {options.seeds} seeds,", end=" ")
         print(f"hlq at {options.bits:g} bits:\n\n{table(runs)}")
     dist.destroy_process_group()
-
-
-def positive(text: str) -> int:
-    """Reads an integer of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return int(text)
 
 
 def settings(text: str) -> list[str]:

@@ -122,15 +122,14 @@ static hlq_status read_bits(const hlq_frame *frame, uint8_t *segment, const uint
     size_t blocks = frame->place.blocks;
     const uint8_t *packed = hlq_segment_bits(blocks, segment);
     for (size_t b = 0; b < blocks; b++) {
-        int half = packed[b / 2] >> b % 2 * 4 & 15,
-            k = half == WHOLE_ON_WIRE ? HLQ_BITS_WHOLE : half;
+        int half = packed[b / 2] >> b % 2 * 4 & 15;
         int is_special = code[b] == HLQ_CODE_ZERO || code[b] == HLQ_CODE_NONFINITE;
         if (half == 1 || (half > HLQ_BITS_MAX && half < WHOLE_ON_WIRE) || (half && is_special)) {
             snprintf(error, HLQ_ERROR_BYTES, "a message has %d bits for a block of code %d", half,
                      code[b]);
             return HLQ_E_WIRE;
         }
-        bits[b] = (uint8_t)k;
+        bits[b] = (uint8_t)(half == WHOLE_ON_WIRE ? HLQ_BITS_WHOLE : half);
     }
     *plan = count_bits(bits, blocks);
     size_t expected = hlq_segment_overhead(frame->form, blocks) + plan->coded * HLQ_RAMP_WORDS * 4 +
