@@ -88,11 +88,6 @@ static int is_quantized(const hlq_walk *w, int p)
     return is_whole ? p == w->rank : p != w->rank;
 }
 
-static int is_coded_twice(const hlq_walk *w)
-{
-    return w->operation == HLQ_ALL_REDUCE && w->algorithm != HLQ_ALG_ONESHOT;
-}
-
 static size_t budget_at(const hlq_walk *w, const hlq_part *part, double bits)
 {
     hlq_walk trial = *w;
@@ -159,7 +154,7 @@ static hlq_status tell(hlq_walk *w)
     for (int p = 0; p < w->size; p++) {
         hlq_part part = hlq_part_to(w, p);
         if (is_quantized(w, p)) account_for(w, &s, &part, &s.mine->coded);
-        else if (is_coded_twice(w)) account_for(w, &s, &part, &s.mine->kept);
+        else if (hlq_is_coded_twice(w)) account_for(w, &s, &part, &s.mine->kept);
     }
     s.mine->checksum = checksum_of(s.mine);
     memcpy(&s.theirs[w->rank], s.mine, sizeof *s.mine); /* padding too */
@@ -224,7 +219,7 @@ static void predict(const hlq_walk *w, const space *s, double vnmse[GRID])
     for (int i = 0; i < GRID; i++) {
         vnmse[i] = energy > 0 ? coded.error[i] / energy : 0;
         /* The sum's blocks are taken to be spread as the contributions' are. */
-        if (is_coded_twice(w) && all.energy > 0) vnmse[i] += all.error[i] / all.energy;
+        if (hlq_is_coded_twice(w) && all.energy > 0) vnmse[i] += all.error[i] / all.energy;
     }
 }
 

@@ -37,17 +37,15 @@ static double share_of_error(const hlq_walk *w, int leg)
     const double held_back = 1.0 / 64;
     double allowed = w->max_error * (1 - held_back);
     if (!hlq_is_sum(w->operation)) return allowed;
-    int is_coded_twice = w->operation == HLQ_ALL_REDUCE && w->algorithm != HLQ_ALG_ONESHOT;
-    int own_is_coded = w->operation == HLQ_ALL_REDUCE && !is_coded_twice;
+    int own_is_coded = w->operation == HLQ_ALL_REDUCE && !hlq_is_coded_twice(w);
     allowed /= (double)hlq_output_factor(w);
-    if (is_coded_twice) allowed /= 2;
+    if (hlq_is_coded_twice(w)) allowed /= 2;
     return leg == HLQ_LEG_SUMS ? allowed : allowed / (w->size - !own_is_coded);
 }
 
 hlq_part hlq_part_arriving(const hlq_walk *w, int p)
 {
-    int is_sum = w->operation == HLQ_ALL_REDUCE || w->operation == HLQ_REDUCE_SCATTER;
-    return is_sum ? hlq_part_to(w, w->rank) : hlq_part_from(w, p);
+    return hlq_is_sum(w->operation) ? hlq_part_to(w, w->rank) : hlq_part_from(w, p);
 }
 
 static size_t part_bytes(const hlq_walk *w, hlq_part part)

@@ -28,6 +28,12 @@ size_t hlq_legs_bytes(const hlq_walk *w, size_t acc_blocks);
 /* What a message holds: parts of ranks' tensors, or a sum of such. */
 enum { HLQ_LEG_PARTS = 0, HLQ_LEG_SUMS = 1 };
 
+/* Whether a sum travels as a code again. */
+static inline int hlq_is_coded_twice(const hlq_walk *w)
+{
+    return w->operation == HLQ_ALL_REDUCE && w->algorithm != HLQ_ALG_ONESHOT;
+}
+
 /* How a part travels from rank p; bytes 0 if it is empty. In bound mode bytes is the
    most it can be. */
 hlq_frame hlq_part_frame(const hlq_walk *w, const hlq_part *part, int p, int leg);
