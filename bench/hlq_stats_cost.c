@@ -29,10 +29,8 @@ enum { CALLS = 60 };
 #define PROMISED_SHARE 0.01
 
 typedef struct tally {
-    long reads;           /* of the clock */
-    long timed, segments; /* predictions: timed, and made inside hlq_segment_encode() */
-    double seconds;       /* of the timed ones */
-    double energy_seconds;
+    long reads;     /* of the clock */
+    double seconds; /* of predictions */
 } tally;
 
 static _Thread_local tally counted;
@@ -43,12 +41,6 @@ void __real_hlq_code_stats_add(hlq_code_stats *stats, const hlq_run *run);
 void __wrap_hlq_code_stats_add(hlq_code_stats *stats, const hlq_run *run);
 double __real_hlq_energy_of_exponents(const int16_t *exponent, size_t blocks);
 double __wrap_hlq_energy_of_exponents(const int16_t *exponent, size_t blocks);
-size_t __real_hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame,
-                                 const hlq_source *src, hlq_scratch scratch, uint8_t *segment,
-                                 hlq_code_stats *stats);
-size_t __wrap_hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame,
-                                 const hlq_source *src, hlq_scratch scratch, uint8_t *segment,
-                                 hlq_code_stats *stats);
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
 {
@@ -67,25 +59,14 @@ void __wrap_hlq_code_stats_add(hlq_code_stats *stats, const hlq_run *run)
 {
     double begin = seconds_now();
     __real_hlq_code_stats_add(stats, run);
-    counted.timed++;
     counted.seconds += seconds_now() - begin;
 }
 
 double __wrap_hlq_energy_of_exponents(const int16_t *exponent, size_t blocks)
 {
     double begin = seconds_now(), energy = __real_hlq_energy_of_exponents(exponent, blocks);
-    counted.energy_seconds += seconds_now() - begin;
+    counted.seconds += seconds_now() - begin;
     return energy;
-}
-
-/* Its own prediction is called within one file, past the linker: counted, and taken to cost what
-   the others cost, which are of segments of the same size. */
-size_t __wrap_hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame,
-                                 const hlq_source *src, hlq_scratch scratch, uint8_t *segment,
-                                 hlq_code_stats *stats)
-{
-    counted.segments++;
-    return __real_hlq_segment_encode(kernels, frame, src, scratch, segment, stats);
 }
 
 static double seconds_of_a_read(void)
@@ -127,10 +108,9 @@ static int run_algorithm(rank *me, hlq_comm *comm, hlq_algorithm algorithm, floa
             fprintf(stderr, "hlq_stats_cost: %s\n", hlq_comm_last_error(comm));
             return 1;
         }
-        double each = counted.timed ? counted.seconds / (double)counted.timed : 0;
         call_s[i] = stats.seconds;
         read_s[i] = me->read_s * (double)counted.reads;
-        predict_s[i] = each * (double)(counted.timed + counted.segments) + counted.energy_seconds;
+        predict_s[i] = counted.seconds;
         share[i] = (read_s[i] + predict_s[i]) / call_s[i];
     }
     double usual = tool_quantile(share, CALLS, 0.5);

@@ -13,10 +13,16 @@
 #include "fault_list.h"
 #include "transport_cases.h"
 
-enum { COUNT_LARGE = 1 << 18, COUNT_SMALL = 20000, COUNT_FEW = 3000, TENSORS = 1 + 2 * JOBS_MOST };
+enum {
+    COUNT_FLOWS = 1 << 20, /* 6 bits, 4 ranks: 196,608 bytes in chunks of 174,762 */
+    COUNT_LARGE = 1 << 18,
+    COUNT_SMALL = 20000,
+    COUNT_FEW = 3000,
+    TENSORS = 1 + 2 * JOBS_MOST
+};
 
 /* Tensors, and two messages. */
-#define SCENE_BYTES (TENSORS * COUNT_LARGE * sizeof(float) + 2 * COPY_MOST)
+#define SCENE_BYTES (TENSORS * COUNT_FLOWS * sizeof(float) + 2 * COPY_MOST)
 
 /* The timeout where somebody waits for it; sanitizers take their time. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -267,19 +273,19 @@ static inline void fill(float *x, size_t n, int rank)
 
 static inline void begin_trial(trial *t, scene *stage, const fault *f)
 {
-    uint8_t *copies = (uint8_t *)(stage->memory + TENSORS * COUNT_LARGE);
+    uint8_t *copies = (uint8_t *)(stage->memory + TENSORS * COUNT_FLOWS);
     test_rank *me = stage->me;
     *t = (trial){.scene = stage, .fault = f, .options = HLQ_OPTIONS_INIT};
     t->is_guilty = me->rank == GUILTY;
     t->jobs = f->flags & THREE_JOBS ? JOBS_MOST : 1;
-    t->count = f->flags & LARGE ? COUNT_LARGE : COUNT_SMALL;
+    t->count = f->flags & FLOWS ? COUNT_FLOWS : f->flags & LARGE ? COUNT_LARGE : COUNT_SMALL;
     t->options.timeout_s = f->flags & SILENT ? TIMEOUT_S : 20;
     t->options.topology = f->flags & RING ? HLQ_TOPOLOGY_RING : HLQ_TOPOLOGY_AUTO;
     t->send = stage->memory;
     fill(t->send, t->count, me->rank);
     for (int job = 0; job < t->jobs; job++) {
-        t->recv[job] = stage->memory + (1 + 2 * job) * COUNT_LARGE;
-        t->right[job] = t->recv[job] + COUNT_LARGE;
+        t->recv[job] = stage->memory + (1 + 2 * job) * COUNT_FLOWS;
+        t->right[job] = t->recv[job] + COUNT_FLOWS;
         for (size_t i = 0; i < t->count; i++) t->recv[job][i] = -1;
     }
     int calls_before = f->flags & FIRST_CALL ? 0 : t->jobs;

@@ -41,7 +41,8 @@ enum {
     THREE_JOBS = 8,
     FIRST_CALL = 16,
     BOUND = 32,
-    RING = 64
+    RING = 64,
+    FLOWS = 128
 };
 
 typedef struct fault {
@@ -57,6 +58,7 @@ typedef struct fault {
     int flags;         /* LARGE: messages that MPI does not send at once. SILENT: only a timeout
                           tells. FIRST_CALL: there was no other on the communicator. BOUND: in bound
                           mode, whose exchanges 1 and 3 are of sizes.
+                          FLOWS: in messages of two chunks: exchanges 1 and 2, then 3 and 4.
                           RING: modq's topology, in which rank 1 sends to rank 2: that is damaged */
 } fault;
 
@@ -89,6 +91,8 @@ static const fault faults[] = {
     {"halt-in-oneshot", STOPS(HALT_BEFORE, ONESHOT, 1, STEP(1, oneshot), LARGE)},
     {"halt-before-sum", STOPS(HALT_BEFORE, NATIVE, 1, STEP(1, native), 0)},
     {"halt-in-sum", STOPS(HALT_AFTER, NATIVE, 1, SOME_STEP, LARGE)},
+    {"halt-in-a-flow", STOPS(HALT_BEFORE, TWOSHOT, 2, STEP(1, twoshot), FLOWS)},
+    {"halt-in-second-flow", STOPS(HALT_BEFORE, TWOSHOT, 4, STEP(2, twoshot), FLOWS)},
     {"halt-in-modq", STOPS(HALT_BEFORE, MODQ, 1, STEP(1, modq), 0)},
     {"halt-in-modq-codes", STOPS(HALT_BEFORE, MODQ, 3, STEP(3, modq), LARGE)},
     {"halt-in-modq-extension", STOPS(HALT_BEFORE, MODQ, 5, "of hlq_all_reduce, modq", LARGE)},
@@ -109,6 +113,10 @@ static const fault faults[] = {
     {"flip-in-checksum", DOES(FLIP, TWOSHOT, 1, 33, HLQ_E_WIRE, STEP(2, twoshot), 0)},
     {"flip-in-exponents", DOES(FLIP, ONESHOT, 1, 41, HLQ_E_WIRE, SOME_STEP, 0)},
     {"flip-in-planes", DOES(FLIP, TWOSHOT, 1, -100, HLQ_E_WIRE, STEP(2, twoshot), LARGE)},
+    {"flip-in-head", DOES(FLIP, TWOSHOT, 1, 41, HLQ_E_WIRE, STEP(2, twoshot), FLOWS)},
+    {"flip-in-first-piece", DOES(FLIP, ONESHOT, 1, -1, HLQ_E_WIRE, SOME_STEP, FLOWS)},
+    {"flip-in-last-piece", DOES(FLIP, TWOSHOT, 2, -1, HLQ_E_WIRE, STEP(2, twoshot), FLOWS)},
+    {"flip-in-a-sum's-piece", DOES(FLIP, TWOSHOT, 3, -9, HLQ_E_WIRE, SOME_STEP, FLOWS)},
     {"flip-in-result", DOES(FLIP, TWOSHOT, 2, -1, HLQ_E_WIRE, SOME_STEP, 0)},
     {"flip-in-verdict", CALLS, FLIP, TWOSHOT, 3, 7, VICTIM_ALONE, HLQ_E_WIRE, "verdict", 0},
     {"flip-in-modq-exponents", DOES(FLIP, MODQ, 1, 44, HLQ_E_WIRE, STEP(2, modq), 0)},
@@ -133,10 +141,14 @@ static const fault faults[] = {
     {"short-message", DOES(CUT, TWOSHOT, 1, 0, HLQ_E_WIRE, STEP(1, twoshot), 0)},
     {"long-message", DOES(LENGTHEN, TWOSHOT, 1, 0, HLQ_E_WIRE, STEP(1, twoshot), 0)},
     {"long-large-message", DOES(LENGTHEN, TWOSHOT, 2, 0, HLQ_E_WIRE, SOME_STEP, LARGE)},
+    {"short-chunk", DOES(CUT, TWOSHOT, 2, 0, HLQ_E_WIRE, STEP(1, twoshot), FLOWS)},
+    {"skipped-chunk", DOES(WITHHOLD, TWOSHOT, 1, 0, HLQ_E_WIRE, SOME_STEP, FLOWS)},
     {"short-terms", DOES(CUT, TWOSHOT, 0, 0, HLQ_E_WIRE, START, 0)},
     {"another-rank's-message", DOES(MIX_UP, TWOSHOT, 1, 0, HLQ_E_WIRE, STEP(2, twoshot), LARGE)},
     {"the-last-call's-message", DOES(REPLAY, TWOSHOT, 1, 0, HLQ_E_WIRE, STEP(2, twoshot), 0)},
     {"failing-start", DOES(FAIL_START, TWOSHOT, 1, 0, HLQ_E_TRANSPORT, "the cable was cut", 0)},
+    {"failing-start-in-a-flow",
+     DOES(FAIL_START, TWOSHOT, 4, 0, HLQ_E_TRANSPORT, "the cable was cut", FLOWS)},
     {"failing-test", DOES(FAIL_TEST, MODQ, 2, 0, HLQ_E_TRANSPORT, "the cable was cut", LARGE)},
 
     /* A rank without memory. */

@@ -4,6 +4,7 @@
  * test_kernels.c shows that all give the same bytes.
  */
 #include "hlq_test.h"
+#include "segments.h"
 
 #include <collective/partition.h>
 #include <kernels/body/scales.h>
@@ -120,10 +121,10 @@ static hlq_code_stats through_segment(hlq_rng *rng, hlq_lattice lattice, double 
     hlq_run run;
     hlq_rng_bytes(rng, first.data, first.bytes);
     hlq_rng_bytes(rng, second.data, second.bytes);
-    hlq_segment_encode(k, &frame, &source, (hlq_scratch){exponent, bits_of}, first.data, &stats);
-    hlq_segment_encode(k, &frame, &source, (hlq_scratch){exponent, bits_of}, second.data, &again);
+    segment_encode(k, &frame, &source, (hlq_scratch){exponent, bits_of}, first.data, &stats);
+    segment_encode(k, &frame, &source, (hlq_scratch){exponent, bits_of}, second.data, &again);
     CHECK_BYTES(second.data, first.data, frame.bytes);
-    if (CHECK_EQ(hlq_segment_read(&frame, first.data, bits_of, &run, error), HLQ_OK)) {
+    if (CHECK_EQ(segment_read(&frame, first.data, bits_of, &run, error), HLQ_OK)) {
         k->decode(&run, 1, HLQ_FLOAT32, decoded, ELEMS, NULL);
         hlq_code_stats_add(&read, &run);
         CHECK_WITHIN(read.error, stats.error, stats.error);

@@ -8,6 +8,7 @@
  * takes part.
  */
 #include "hlq_test.h"
+#include "segments.h"
 
 #include <collective/partition.h>
 #include <wire/codec.h>
@@ -132,10 +133,10 @@ static void check_segment_of(const hlq_kernels *k, hlq_frame frame, const char *
     hlq_test_case("%s by %s", name, k->name);
     frame.place = hlq_place_all(ELEMS, SEED);
     frame.call = 0x01020304;
-    frame.bytes = hlq_segment_encode(k, &frame, &source, (hlq_scratch){exponent, bits_of},
-                                     (uint8_t *)segment, &stats);
+    frame.bytes = segment_encode(k, &frame, &source, (hlq_scratch){exponent, bits_of},
+                                 (uint8_t *)segment, &stats);
     check_file(name, segment, frame.bytes);
-    CHECK_EQ(hlq_segment_read(&frame, (uint8_t *)segment, bits_of, &run, error), HLQ_OK);
+    CHECK_EQ(segment_read(&frame, (uint8_t *)segment, bits_of, &run, error), HLQ_OK);
     check_decoded(k, &run, name);
 }
 
@@ -179,13 +180,46 @@ static void check_block(const hlq_kernels *k, const float x[HLQ_BLOCK_ELEMS], co
     hlq_code_stats stats = {0};
     hlq_run run;
     hlq_test_case("%s by %s", name, k->name);
-    hlq_segment_encode(k, &frame, &source, (hlq_scratch){exponent, bits}, (uint8_t *)segment,
-                       &stats);
+    segment_encode(k, &frame, &source, (hlq_scratch){exponent, bits}, (uint8_t *)segment, &stats);
     check_file(name, segment, sizeof segment);
-    CHECK_EQ(hlq_segment_read(&frame, (uint8_t *)segment, bits, &run, error), HLQ_OK);
+    CHECK_EQ(segment_read(&frame, (uint8_t *)segment, bits, &run, error), HLQ_OK);
     k->decode(&run, 1, HLQ_FLOAT32, out, HLQ_BLOCK_ELEMS, NULL);
     snprintf(hash_name, sizeof hash_name, "%s.float32", name);
     check_hash(hash_name, out, sizeof out);
+}
+
+/* A long segment, of two pieces; numbers in every 64th block and in the last, which is short. */
+static void check_long(const hlq_kernels *k)
+{
+    enum { LONG_BLOCKS = HLQ_PIECE_BLOCKS + 5, LONG_ELEMS = LONG_BLOCKS * HLQ_BLOCK_ELEMS - 100 };
+    static float x[LONG_ELEMS], out[LONG_ELEMS];
+    static int16_t exponent[LONG_BLOCKS];
+    static uint8_t bits[LONG_BLOCKS];
+    static uint32_t segment[BYTES_MAX / 4];
+    char error[256] = "";
+    hlq_run run;
+    hlq_code_stats stats = {0};
+    hlq_source source = {.data = x, .elems = LONG_ELEMS};
+    hlq_frame frame = {.form = HLQ_FORM_RAMP,
+                       .lattice = HLQ_LATTICE_E8,
+                       .place = hlq_place_all(LONG_ELEMS, SEED),
+                       .call = 0x01020304,
+                       .bytes = 4000};
+    fill_exact(3, x, LONG_ELEMS);
+    for (size_t b = 0; b < LONG_BLOCKS - 1; b++) {
+        for (size_t i = 0; i < HLQ_BLOCK_ELEMS && b % 64; i++) x[b * HLQ_BLOCK_ELEMS + i] = 0;
+    }
+    hlq_test_case("long segment by %s", k->name);
+    segment_encode(k, &frame, &source, (hlq_scratch){exponent, bits}, (uint8_t *)segment, &stats);
+    check_hash("E8.long.segment", segment, frame.bytes);
+    hlq_reader r;
+    hlq_reader_begin(&r, &frame, (uint8_t *)segment, bits);
+    CHECK_EQ(hlq_reader_open(&r, frame.bytes, error), HLQ_OK);
+    while (!hlq_reader_is_done(&r)) {
+        if (!CHECK_EQ(hlq_reader_next(&r, &run, error), HLQ_OK)) break;
+        k->decode(&run, 1, HLQ_FLOAT32, out, LONG_ELEMS, NULL);
+    }
+    check_hash("E8.long.segment.float32", out, sizeof out);
 }
 
 /* The example of docs/wire-format.md: 0 … 255; and its own signs, whose energy the rotation puts
@@ -268,6 +302,7 @@ static void check_variant(const hlq_kernels *k)
     for (hlq_lattice lattice = HLQ_LATTICE_E8; lattice <= HLQ_LATTICE_Z; lattice++) {
         check_segment(k, lattice, 4.5, 1);
     }
+    check_long(k);
 }
 
 /* All-reduce ----------------------------------------------------------------------------------- */

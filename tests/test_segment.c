@@ -4,6 +4,7 @@
  * outside the segment and the output is touched.
  */
 #include "hlq_test.h"
+#include "segments.h"
 
 #include <collective/partition.h>
 #include <hlqcomm/transport.h>
@@ -184,7 +185,7 @@ static int read_whatever(const hlq_kernels *k, const hlq_frame *frame, size_t el
 {
     char error[HLQ_ERROR_BYTES] = "";
     hlq_run run;
-    hlq_status status = hlq_segment_read(frame, t->segment.data, t->bits.data, &run, error);
+    hlq_status status = segment_read(frame, t->segment.data, t->bits.data, &run, error);
     if (status != HLQ_OK) {
         CHECK_EQ(status, HLQ_E_WIRE);
         CHECK(*error != 0);
@@ -209,7 +210,7 @@ static size_t encode(const hlq_kernels *k, const hlq_frame *frame, const float *
     uint8_t bits[64];
     hlq_source source = {.data = x, .elems = elems};
     hlq_code_stats stats = {0};
-    return hlq_segment_encode(k, frame, &source, (hlq_scratch){exponent, bits}, segment, &stats);
+    return segment_encode(k, frame, &source, (hlq_scratch){exponent, bits}, segment, &stats);
 }
 
 /* Damages some bytes; with a whole header, half of the time, so that the rest is read. */

@@ -14,23 +14,19 @@ static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, 0); 
 
 static hlq_status send_own(hlq_walk *w)
 {
-    hlq_legs legs = hlq_legs_of(w, 0);
-    hlq_send_own(w, &legs);
+    hlq_send_own(w, hlq_legs_begin(w, 0), hlq_drain_parts);
     return HLQ_OK;
 }
 
-static hlq_status decode_all(hlq_walk *w)
+static hlq_status account(hlq_walk *w)
 {
-    hlq_stats *stats = w->stats;
-    hlq_legs legs = hlq_legs_of(w, 0);
-    for (int p = 0; p < w->size; p++) HLQ_TRY(hlq_decode_part(w, &legs, p));
-    stats->overloads = w->sent.overloads;
-    stats->largest_scale = w->sent.largest_scale;
+    w->stats->overloads = w->sent.overloads;
+    w->stats->largest_scale = w->sent.largest_scale;
     hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
     return HLQ_OK;
 }
 
-static hlq_step *const steps[] = {send_own, decode_all, NULL};
+static hlq_step *const steps[] = {send_own, account, NULL};
 const hlq_algorithm_entry hlq_coded_all_gather = {hlq_bytes_of_own, workspace_bytes, steps};
 
 static hlq_walk all_gather(hlq_comm *comm, const void *send, void *recv, size_t count,

@@ -1,6 +1,6 @@
 /*
  * hlq_all_reduce. The way of a number from here: request.c and stages.c (compare arguments with the
- * other ranks, choose an algorithm), twoshot.c (who sends what to whom) → legs.c → wire/codec.c
+ * other ranks, choose an algorithm), twoshot.c (who sends what to whom) → legs.c → wire/writer.c
  * (tensor to message) → kernels/body/run.h and block.h (rotate, quantize, planes) → progress.c →
  * transport/ → back up the same way.
  */

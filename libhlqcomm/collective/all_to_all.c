@@ -17,26 +17,20 @@ static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, 0); 
 
 static hlq_status send_parts(hlq_walk *w)
 {
-    hlq_legs legs = hlq_legs_of(w, 0);
-    hlq_send_parts(w, &legs);
+    hlq_copy_own_part(w);
+    hlq_send_parts(w, hlq_legs_begin(w, 0), hlq_drain_parts);
     return HLQ_OK;
 }
 
-static hlq_status decode_parts(hlq_walk *w)
+static hlq_status account(hlq_walk *w)
 {
-    hlq_stats *stats = w->stats;
-    hlq_legs legs = hlq_legs_of(w, 0);
-    hlq_copy_own_part(w);
-    for (int p = 0; p < w->size; p++) {
-        if (p != w->rank) HLQ_TRY(hlq_decode_part(w, &legs, p));
-    }
-    stats->overloads = w->sent.overloads;
-    stats->largest_scale = w->sent.largest_scale;
+    w->stats->overloads = w->sent.overloads;
+    w->stats->largest_scale = w->sent.largest_scale;
     hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
     return HLQ_OK;
 }
 
-static hlq_step *const steps[] = {send_parts, decode_parts, NULL};
+static hlq_step *const steps[] = {send_parts, account, NULL};
 const hlq_algorithm_entry hlq_coded_all_to_all = {hlq_bytes_of_parts, workspace_bytes, steps};
 
 static hlq_walk all_to_all(hlq_comm *comm, const void *send, void *recv, size_t count,

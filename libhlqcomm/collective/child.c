@@ -33,11 +33,30 @@ static void gather_sizes(const hlq_walk *parent, hlq_child *child)
     }
 }
 
+/* A child's flow as its parent's. */
+
+static hlq_status fill(hlq_walk *parent, int i)
+{
+    hlq_child *child = parent->flow.child;
+    hlq_status status = child->walk.flow.fill(&child->walk, i);
+    parent->sized = child->walk.sized;
+    if (child->walk.member) spread(parent, child);
+    return status;
+}
+
+static hlq_status drain(hlq_walk *parent, int i)
+{
+    hlq_child *child = parent->flow.child;
+    if (child->walk.member) gather_sizes(parent, child);
+    return child->walk.flow.drain(&child->walk, i);
+}
+
 hlq_status hlq_child_step(hlq_walk *parent, hlq_child *child, int *done)
 {
     hlq_walk *w = &child->walk;
     w->sum = NULL;
     w->sized = 0;
+    w->flow = (hlq_flow){0};
     w->more = parent->more;
     if (w->member) gather_sizes(parent, child);
     int at = w->next++;
@@ -48,6 +67,7 @@ hlq_status hlq_child_step(hlq_walk *parent, hlq_child *child, int *done)
     parent->sum = w->sum;
     parent->sum_count = w->sum_count;
     parent->sized = w->sized;
+    if (w->flow.exchanges) parent->flow = (hlq_flow){w->flow.exchanges, fill, drain, child};
     if (w->member) spread(parent, child);
     return HLQ_OK;
 }

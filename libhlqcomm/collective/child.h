@@ -16,7 +16,7 @@ typedef struct hlq_child {
    receive, how, and the arena are the caller's to set. */
 hlq_walk hlq_child_walk(const hlq_walk *parent, int rank, int size);
 
-/* One step. *done: the child has ended; else its exchange is the parent's next. */
+/* One step. *done: the child has ended; else its exchange is the parent's next, or its flow. */
 hlq_status hlq_child_step(hlq_walk *parent, hlq_child *child, int *done);
 
 /* A piece of the parent's arena as an arena of its own. */

@@ -17,7 +17,8 @@ void hlq_progress_rest(hlq_comm *comm, double seconds);
 void hlq_request_break(hlq_request *r, hlq_status status);
 void hlq_comm_break(hlq_comm *comm, hlq_status status, const char *sentence);
 
-/* Gives up the exchange under way, if one is. missing: NULL, or HLQ_ERROR_BYTES for a sentence. */
-void hlq_exchange_cancel(hlq_request *r, char *missing);
+/* Gives up the exchanges under way. missing: NULL, or HLQ_ERROR_BYTES for a sentence on the
+   oldest. */
+void hlq_exchanges_cancel(hlq_request *r, char *missing);
 
 #endif

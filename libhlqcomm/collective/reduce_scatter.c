@@ -17,33 +17,36 @@
 
 static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, HLQ_SUM_BLOCKS); }
 
-static hlq_status send_parts(hlq_walk *w)
+static hlq_status add_parts(hlq_walk *w, int i)
 {
-    hlq_legs legs = hlq_legs_of(w, HLQ_SUM_BLOCKS);
-    hlq_send_parts(w, &legs);
+    hlq_part part = hlq_part_to(w, w->rank);
+    hlq_source own = hlq_source_of(w, &part);
+    double begin = hlq_now();
+    HLQ_TRY(hlq_drain_sums(w, i, &part, &own));
+    w->stats->seconds_reduce += hlq_now() - begin;
     return HLQ_OK;
 }
 
-static hlq_status sum_own_part(hlq_walk *w)
+static hlq_status send_parts(hlq_walk *w)
 {
-    hlq_stats *stats = w->stats;
-    hlq_legs legs = hlq_legs_of(w, HLQ_SUM_BLOCKS);
+    hlq_send_parts(w, hlq_legs_begin(w, HLQ_SUM_BLOCKS), add_parts);
+    return HLQ_OK;
+}
+
+static hlq_status account(hlq_walk *w)
+{
     hlq_part part = hlq_part_to(w, w->rank);
     hlq_source own = hlq_source_of(w, &part);
-    int unit;
-    double begin = hlq_now();
-    HLQ_TRY(hlq_open_terms(w, &legs, &part, &own, &unit));
-    hlq_count_terms(w, &legs, &part);
-    hlq_sum_to_recv(w, &legs, &part, &own, unit);
     if (own.residual) memset(own.residual, 0, part.elems * sizeof *own.residual); /* all is told */
-    stats->seconds_reduce += hlq_now() - begin;
-    stats->overloads = w->sent.overloads;
-    stats->largest_scale = w->sent.largest_scale;
+    /* The own part is added as it is: it has energy, but no error. */
+    w->received.energy += hlq_energy_of_exponents(hlq_legs_of(w)->exponent, part.place.blocks);
+    w->stats->overloads = w->sent.overloads;
+    w->stats->largest_scale = w->sent.largest_scale;
     hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
     return HLQ_OK;
 }
 
-static hlq_step *const steps[] = {send_parts, sum_own_part, NULL};
+static hlq_step *const steps[] = {send_parts, account, NULL};
 const hlq_algorithm_entry hlq_coded_reduce_scatter = {hlq_bytes_of_parts, workspace_bytes, steps};
 
 static hlq_walk reduce_scatter(hlq_comm *comm, const void *send, void *recv, size_t count,

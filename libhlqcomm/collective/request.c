@@ -33,6 +33,10 @@ static void free_request(hlq_request *r)
     hlq_arena_free(&r->walk.more);
     free(r->walk.out);
     free(r->walk.in);
+    for (int i = 0; i < HLQ_SLOTS; i++) {
+        free(r->slot[i].out);
+        free(r->slot[i].in);
+    }
     free(r->terms);
     free(r->told);
     free(r->verdicts);
@@ -54,8 +58,14 @@ hlq_status hlq_request_prepare(hlq_comm *comm)
     r->verdicts = calloc(n, sizeof *r->verdicts);
     r->given = calloc(1, sizeof *r->given);
     r->counts = calloc(2 * n, sizeof *r->counts);
-    if (!r->walk.out || !r->walk.in || !r->terms || !r->told || !r->verdicts || !r->given ||
-        !r->counts || hlq_sizes_allocate(&r->sizes, n) != HLQ_OK) {
+    int has_slots = 1;
+    for (int i = 0; i < HLQ_SLOTS; i++) {
+        r->slot[i].out = calloc(n, sizeof *r->slot[i].out);
+        r->slot[i].in = calloc(n, sizeof *r->slot[i].in);
+        has_slots &= r->slot[i].out && r->slot[i].in;
+    }
+    if (!has_slots || !r->walk.out || !r->walk.in || !r->terms || !r->told || !r->verdicts ||
+        !r->given || !r->counts || hlq_sizes_allocate(&r->sizes, n) != HLQ_OK) {
         free_request(r);
         return HLQ_E_NOMEM;
     }
@@ -72,6 +82,7 @@ static hlq_request *take(hlq_comm *comm, const hlq_walk *asked)
     comm->idle = r->next;
     while (*end) end = &(*end)->next;
     *end = r;
+    hlq_request before = *r;
     hlq_walk old = r->walk, *w = &r->walk;
     *r = (hlq_request){
         .walk = *asked,
@@ -84,6 +95,7 @@ static hlq_request *take(hlq_comm *comm, const hlq_walk *asked)
         .sizes = r->sizes,
         .stats = {.struct_bytes = sizeof r->stats, .operation = asked->operation},
     };
+    memcpy(r->slot, before.slot, sizeof r->slot);
     w->arena = old.arena;
     w->more = old.more;
     w->out = old.out;
@@ -117,7 +129,7 @@ void hlq_requests_free(hlq_comm *comm)
     }
     while (comm->active) {
         hlq_request *r = comm->active;
-        hlq_exchange_cancel(r, NULL);
+        hlq_exchanges_cancel(r, NULL);
         give_back(r);
     }
     while (comm->idle) {

@@ -40,6 +40,16 @@ typedef struct hlq_verdict {
     uint64_t checksum; /* of all before it */
 } hlq_verdict;
 
+/* Exchanges of one collective under way at a time: enough that the network never waits for what
+   is filled next. */
+enum { HLQ_SLOTS = 4 };
+
+typedef struct hlq_slot {
+    hlq_exchange exchange;
+    hlq_message *out, *in; /* size entries each */
+    double begin;
+} hlq_slot;
+
 struct hlq_request {
     hlq_walk walk; /* with stats and error below */
     const hlq_algorithm_entry *entry;
@@ -47,11 +57,13 @@ struct hlq_request {
     hlq_stage stage;
     hlq_status status; /* when ended */
 
-    hlq_exchange exchange;
-    int exchanges; /* so far */
-    int under_way, is_due, is_blocking;
-    double begin, exchange_begin, deadline;
-    int in_use; /* the carrier may still use its memory: it is never freed */
+    hlq_slot slot[HLQ_SLOTS];
+    int exchanges;               /* begun so far */
+    int due, made, begun, ended; /* of those up to the next step; number i is in slot i mod SLOTS */
+    hlq_status drained;          /* what the first drain failed with */
+    int is_blocking;
+    double begin, flow_begin, busy; /* busy: seconds of filling and draining since flow_begin */
+    int in_use;                     /* the carrier may still use its memory: it is never freed */
 
     hlq_terms *terms, *told;       /* size entries: of each rank; what each is told of this one's */
     hlq_verdict *verdicts, *given; /* size entries, and one */

@@ -13,6 +13,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The exchanges that come next are due, none of which is made yet. */
+static void expect(hlq_request *r)
+{
+    const hlq_flow *flow = &r->walk.flow;
+    r->due = flow->exchanges ? flow->exchanges : 1;
+    r->made = r->begun = r->ended = 0;
+    r->drained = HLQ_OK;
+    r->busy = 0;
+}
+
 /* Terms -------------------------------------------------------------------------------------- */
 
 /* With exempt ranges, the target is for the rest, see exempt.c. */
@@ -57,7 +67,7 @@ void hlq_stages_begin(hlq_request *r, const hlq_terms *mine)
     }
     r->terms[w->rank] = r->told[w->rank];
     r->stage = HLQ_STAGE_TERMS;
-    r->is_due = 1;
+    expect(r);
 }
 
 /* Verdicts ----------------------------------------------------------------------------------- */
@@ -84,7 +94,8 @@ static void tell_verdict(hlq_request *r, hlq_stage stage, hlq_status status, con
     }
     memcpy(&r->verdicts[w->rank], r->given, sizeof *r->given);
     r->stage = stage;
-    r->is_due = 1;
+    w->flow = (hlq_flow){0}; /* what was left of one that failed */
+    expect(r);
 }
 
 /* Whether it is a status that a collective can end with. PENDING would say that it has not. */
@@ -165,6 +176,7 @@ static void tell_sizes(hlq_request *r)
 {
     hlq_sizes_tell(&r->walk, &r->sizes);
     r->stage = HLQ_STAGE_SIZES;
+    expect(r);
 }
 
 static void hear_sizes(hlq_request *r)
@@ -175,29 +187,54 @@ static void hear_sizes(hlq_request *r)
         return;
     }
     r->stage = HLQ_STAGE_STEPS;
-    r->is_due = 1;
+    expect(r);
 }
 
-/* One step of a walk, up to the next exchange. */
-static void step(hlq_request *r)
+/* The last step of a walk, or what came before it, ended so. */
+static void end_walk(hlq_request *r, hlq_status status)
 {
-    hlq_walk *w = &r->walk;
-    hlq_step *const *steps = r->entry->steps;
-    w->sum = NULL;
-    w->sized = 0;
-    int at = w->next++;
-    hlq_status status = steps[at](w);
-    int is_last = !steps[w->next];
-    if (status == HLQ_OK && !is_last) {
-        r->is_due = 1;
-        if (w->sized) tell_sizes(r);
-    } else if (is_last && r->stage == HLQ_STAGE_STEPS) {
-        tell_verdict(r, HLQ_STAGE_VERDICT, status, status == HLQ_OK ? NULL : w->error);
+    if (r->stage == HLQ_STAGE_STEPS) {
+        tell_verdict(r, HLQ_STAGE_VERDICT, status, status == HLQ_OK ? NULL : r->walk.error);
     } else if (status == HLQ_OK) {
         after_stage(r);
     } else {
         hlq_request_break(r, status);
     }
+}
+
+/* One step of a walk, up to the next exchange. A flow of one is filled at once: sizes of what it
+   sends may have to be told first. */
+static void step(hlq_request *r)
+{
+    hlq_walk *w = &r->walk;
+    int at = w->next++;
+    w->sum = NULL;
+    w->sized = 0;
+    w->flow = (hlq_flow){0};
+    hlq_status status = r->entry->steps[at](w);
+    int ends = !r->entry->steps[w->next];
+    if (status == HLQ_OK && !ends && w->flow.exchanges == 1) status = w->flow.fill(w, 0);
+    if (ends) {
+        end_walk(r, status);
+    } else if (status != HLQ_OK) {
+        hlq_request_break(r, status);
+    } else if (w->sized) {
+        tell_sizes(r);
+    } else {
+        expect(r);
+    }
+}
+
+/* After all exchanges between two steps. What went wrong in draining them is for all ranks to hear
+   of at the end, if this is the end. A child's parent may have more to do, so that others are not
+   there yet. */
+static void next_step(hlq_request *r)
+{
+    const hlq_walk *w = &r->walk;
+    int is_last = !w->flow.child && !r->entry->steps[w->next + 1];
+    if (r->drained == HLQ_OK) step(r);
+    else if (is_last) end_walk(r, r->drained);
+    else hlq_request_break(r, r->drained);
 }
 
 /* The walk of a stage. Its arena is there, unless stages before it had others. */
@@ -287,7 +324,7 @@ void hlq_stages_advance(hlq_request *r)
         break;
     case HLQ_STAGE_PROBE:
     case HLQ_STAGE_TARGET:
-    case HLQ_STAGE_STEPS: step(r); break;
+    case HLQ_STAGE_STEPS: next_step(r); break;
     case HLQ_STAGE_SIZES: hear_sizes(r); break;
     case HLQ_STAGE_VERDICT:
         status = judge(r);

@@ -9,12 +9,31 @@
  *
  * A step reads what the last exchange brought, and leaves in `out` and `in` what the next one is
  * to send and receive. It never waits: progress.c makes the exchanges.
+ *
+ * In place of one exchange, long messages flow in several, so that the processor codes and decodes
+ * while the network carries:
+ *
+ *   fill 0 ─▶ exchange 0 ───────▶ drain 0
+ *             fill 1 ─▶ exchange 1 ───────▶ drain 1
+ *                       fill 2 ─▶ exchange 2 ───────▶ drain 2
  */
 #ifndef HLQ_COLLECTIVE_WALK_H
 #define HLQ_COLLECTIVE_WALK_H
 
 #include "comm.h"
 #include "partition.h"
+
+struct hlq_walk;
+struct hlq_child;
+
+/* Fills go ahead of drains, each in the order of i. After a drain that failed there are no more;
+   the rest is filled and exchanged, as other ranks expect. */
+typedef struct hlq_flow {
+    int exchanges;                                  /* 0: one, of out and in; no flow */
+    hlq_status (*fill)(struct hlq_walk *w, int i);  /* leaves exchange i in out and in */
+    hlq_status (*drain)(struct hlq_walk *w, int i); /* reads what it brought */
+    struct hlq_child *child;                        /* it is a child's (child.h) */
+} hlq_flow;
 
 typedef struct hlq_walk {
     hlq_comm *comm;
@@ -45,6 +64,9 @@ typedef struct hlq_walk {
                               ignored */
     float *sum;            /* not NULL: the next exchange is the carrier's own sum of */
     size_t sum_count;      /* these numbers instead */
+    hlq_flow flow;         /* what the next exchange is made of */
+    size_t span;           /* 0, or the elements that the number of exchanges follows from, where
+                              ranks of other walks must make as many with some less */
     int sized;             /* the next exchange's messages may be shorter than `in` has room */
     int next;              /* step after the one under way; a step may set another */
     hlq_code_stats sent, received; /* what this rank coded; what it decoded */

@@ -13,8 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* MPI counts are ints; longer messages go in pieces of this. */
-enum { PIECE_BYTES = 1 << 30 };
+/*
+ * MPI counts are ints; longer messages go in pieces. So do short ones: beyond its eager limit (Open
+ * MPI over TCP: 64 KiB, its header included) an MPI asks the receiver first, so that nothing moves
+ * before both look after it again, which they do not while they code.
+ */
+enum { PIECE_BYTES = 1 << 30, SHORT_BYTES = 1 << 20, EAGER_BYTES = 60 << 10 };
 
 /* How often rest() yields the processor: there may be more ranks than processors. */
 enum { YIELD_EVERY = 16 };
@@ -81,13 +85,16 @@ static hlq_status no_flight(char *error)
     return HLQ_E_NOMEM;
 }
 
-static size_t pieces_of(size_t bytes) { return (bytes + PIECE_BYTES - 1) / PIECE_BYTES; }
+static size_t piece_of(size_t bytes) { return bytes <= SHORT_BYTES ? EAGER_BYTES : PIECE_BYTES; }
+
+static size_t pieces_of(size_t bytes) { return (bytes + piece_of(bytes) - 1) / piece_of(bytes); }
 
 static int post(mpi_endpoint *e, mpi_flight *f, const hlq_message *m, int tag, int peer,
                 int is_recv)
 {
-    for (size_t at = 0; at < m->bytes; at += PIECE_BYTES) {
-        int bytes = m->bytes - at < PIECE_BYTES ? (int)(m->bytes - at) : PIECE_BYTES;
+    size_t most = piece_of(m->bytes);
+    for (size_t at = 0; at < m->bytes; at += most) {
+        int bytes = (int)(m->bytes - at < most ? m->bytes - at : most);
         char *data = (char *)m->data + at;
         MPI_Request *request = &f->request[f->requests];
         int code = is_recv ? MPI_Irecv(data, bytes, MPI_BYTE, peer, tag, e->comm, request)
@@ -125,7 +132,7 @@ static hlq_status start_sum(void *self, hlq_exchange *exchange, char *error)
 {
     mpi_endpoint *e = self;
     const size_t most = PIECE_BYTES / sizeof(float);
-    size_t needed = pieces_of(exchange->count * sizeof(float));
+    size_t needed = (exchange->count + most - 1) / most;
     mpi_flight *f = exchange->state = new_flight(e, exchange->channel, needed);
     if (!f) return no_flight(error);
     f->is_sum = 1;

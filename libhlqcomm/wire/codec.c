@@ -1,20 +1,11 @@
 /*
- * One segment end to end. Writing: exponents → codes → plan → kernels. Reading: header → plan →
- * run.
+ * The functions of codec.h.
  */
 #include "codec.h"
-#include "plan.h"
 
 #include <kernels/body/scales.h>
 
-#include <hlqcomm/transport.h>
-
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
-
-/* In half a byte, a block's 12 bits at most, or all of its 32. */
-enum { WHOLE_ON_WIRE = 15 };
 
 int hlq_base_of_exponents(hlq_dtype dtype, const int16_t *exponent, size_t blocks)
 {
@@ -35,125 +26,12 @@ void hlq_codes_from_exponents(const int16_t *exponent, size_t blocks, int base, 
     }
 }
 
-/* What a RAMP segment has left for side words and planes is the budget of its plan. */
-static hlq_plan plan_segment(const hlq_frame *frame, const uint8_t *code, uint8_t *bits)
+hlq_plan hlq_plan_segment(const hlq_frame *frame, const uint8_t *code, uint8_t *bits)
 {
     size_t blocks = frame->place.blocks;
     size_t budget = frame->bytes - hlq_segment_overhead(HLQ_FORM_RAMP, blocks);
     int least = frame->dithered ? HLQ_DITHER_BITS : 0;
     return hlq_plan_bits(code, blocks, least, HLQ_BITS_MAX, HLQ_RAMP_WORDS * 4, budget, bits);
-}
-
-/* What blocks of these bits take. */
-static hlq_plan count_bits(const uint8_t *bits, size_t blocks)
-{
-    hlq_plan plan = {0, 0};
-    for (size_t b = 0; b < blocks; b++) {
-        plan.coded += bits[b] != 0;
-        plan.planes += bits[b];
-    }
-    return plan;
-}
-
-static void put_bits(const uint8_t *bits, size_t blocks, uint8_t *packed)
-{
-    for (size_t b = 0; b < blocks; b++) {
-        int half = bits[b] == HLQ_BITS_WHOLE ? WHOLE_ON_WIRE : bits[b];
-        packed[b / 2] |= (uint8_t)(half << b % 2 * 4);
-    }
-}
-
-/* Everything after the codes of a RAMP segment. Returns the end, which its size is known to be. */
-static uint8_t *encode_planned(const hlq_kernels *kernels, const hlq_frame *frame,
-                               const hlq_source *src, hlq_run *run, hlq_scratch scratch,
-                               uint8_t *segment, uint64_t *overloads)
-{
-    hlq_plan plan = plan_segment(frame, run->code, scratch.bits);
-    uint8_t *end = hlq_segment_lay_out(frame, run, plan.coded, plan.planes, segment);
-    memset(end, 0, (size_t)(segment + frame->bytes - end));
-    *overloads += kernels->encode(run, src);
-    return segment + frame->bytes;
-}
-
-/* Of a BOUND segment. Small blocks count, too: with the least code, larger than they are. Until
-   blocks have their bits, every one has room for side words. */
-static uint8_t *encode_within(const hlq_kernels *kernels, const hlq_frame *frame,
-                              const hlq_source *src, hlq_run *run, hlq_scratch scratch,
-                              uint8_t *segment, uint64_t *overloads)
-{
-    size_t blocks = frame->place.blocks;
-    uint8_t *code = segment + HLQ_HEADER_BYTES, *bits = scratch.bits;
-    for (size_t b = 0; b < blocks; b++) {
-        code[b] += code[b] == HLQ_CODE_ZERO && scratch.exponent[b] != HLQ_EXPONENT_ZERO;
-    }
-    hlq_segment_lay_out(frame, run, blocks, 0, segment);
-    const uint32_t *planes = run->planes;
-    *overloads += kernels->encode_within(run, src, frame->allowed, bits);
-    hlq_plan plan = count_bits(bits, blocks);
-    put_bits(bits, blocks, hlq_segment_bits(blocks, segment));
-    uint8_t *end = hlq_segment_lay_out(frame, run, plan.coded, plan.planes, segment);
-    memmove(run->planes, planes, plan.planes * HLQ_PLANE_BYTES);
-    return end;
-}
-
-size_t hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame, const hlq_source *src,
-                          hlq_scratch scratch, uint8_t *segment, hlq_code_stats *stats)
-{
-    size_t blocks = frame->place.blocks;
-    int is_bound = frame->form == HLQ_FORM_BOUND;
-    kernels->exponents(&frame->place, src, scratch.exponent);
-    int base = hlq_base_of_exponents(frame->dtype, scratch.exponent, blocks);
-    hlq_run run = hlq_segment_begin(frame, base, segment);
-    hlq_codes_from_exponents(scratch.exponent, blocks, base, segment + HLQ_HEADER_BYTES);
-    run.bits = scratch.bits;
-    uint8_t *end = (is_bound ? encode_within : encode_planned)(kernels, frame, src, &run, scratch,
-                                                               segment, &stats->overloads);
-    hlq_frame made = *frame;
-    made.bytes = (size_t)(end - segment);
-    hlq_segment_seal(&made, segment);
-    hlq_code_stats_add(stats, &run);
-    return made.bytes;
-}
-
-/* The bits that a BOUND segment says its blocks have, and whether they are its whole size. */
-static hlq_status read_bits(const hlq_frame *frame, uint8_t *segment, const uint8_t *code,
-                            uint8_t *bits, hlq_plan *plan, char *error)
-{
-    size_t blocks = frame->place.blocks;
-    const uint8_t *packed = hlq_segment_bits(blocks, segment);
-    for (size_t b = 0; b < blocks; b++) {
-        int half = packed[b / 2] >> b % 2 * 4 & 15;
-        int is_special = code[b] == HLQ_CODE_ZERO || code[b] == HLQ_CODE_NONFINITE;
-        if (half == 1 || (half > HLQ_BITS_MAX && half < WHOLE_ON_WIRE) || (half && is_special)) {
-            snprintf(error, HLQ_ERROR_BYTES, "a message has %d bits for a block of code %d", half,
-                     code[b]);
-            return HLQ_E_WIRE;
-        }
-        bits[b] = (uint8_t)(half == WHOLE_ON_WIRE ? HLQ_BITS_WHOLE : half);
-    }
-    *plan = count_bits(bits, blocks);
-    size_t expected = hlq_segment_overhead(frame->form, blocks) + plan->coded * HLQ_RAMP_WORDS * 4 +
-                      plan->planes * HLQ_PLANE_BYTES;
-    if (expected == frame->bytes) return HLQ_OK;
-    snprintf(error, HLQ_ERROR_BYTES, "a message has %zu bytes where its blocks take %zu",
-             frame->bytes, expected);
-    return HLQ_E_WIRE;
-}
-
-hlq_status hlq_segment_read(const hlq_frame *frame, uint8_t *segment, uint8_t *bits, hlq_run *run,
-                            char *error)
-{
-    hlq_status status = hlq_segment_open(frame, segment, run, error);
-    if (status != HLQ_OK) return status;
-    hlq_plan plan;
-    if (frame->form == HLQ_FORM_BOUND) {
-        status = read_bits(frame, segment, run->code, bits, &plan, error);
-    } else {
-        plan = plan_segment(frame, run->code, bits);
-    }
-    run->bits = bits;
-    if (status == HLQ_OK) hlq_segment_lay_out(frame, run, plan.coded, plan.planes, segment);
-    return status;
 }
 
 double hlq_energy_of_exponents(const int16_t *exponent, size_t blocks)

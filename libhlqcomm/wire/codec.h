@@ -1,9 +1,10 @@
 /*
- * Tensor to segment and segment to run: exponents, plan, layout and kernels in the right order.
+ * What writer.c and reader.c share: exponents to codes, codes to bits, and what coding cost.
  */
 #ifndef HLQ_WIRE_CODEC_H
 #define HLQ_WIRE_CODEC_H
 
+#include "plan.h"
 #include "segment.h"
 
 /* What coding cost, summed over blocks. */
@@ -14,12 +15,6 @@ typedef struct hlq_code_stats {
     double largest_scale;
 } hlq_code_stats;
 
-/* Per-block scratch of one segment. */
-typedef struct hlq_scratch {
-    int16_t *exponent;
-    uint8_t *bits;
-} hlq_scratch;
-
 /* The base that lets the largest finite exponent of a tensor's blocks be said; the least there is
    if none is finite. */
 int hlq_base_of_exponents(hlq_dtype dtype, const int16_t *exponent, size_t blocks);
@@ -27,13 +22,9 @@ int hlq_base_of_exponents(hlq_dtype dtype, const int16_t *exponent, size_t block
 /* Exponent codes relative to base; exponents too small to be said become zero blocks. */
 void hlq_codes_from_exponents(const int16_t *exponent, size_t blocks, int base, uint8_t *code);
 
-/* Fills a whole RAMP or BOUND segment from blocks of a source. Adds to stats. Returns its size. */
-size_t hlq_segment_encode(const hlq_kernels *kernels, const hlq_frame *frame, const hlq_source *src,
-                          hlq_scratch scratch, uint8_t *segment, hlq_code_stats *stats);
-
-/* Opens a RAMP or BOUND segment: *run is ready to decode; bits holds one byte per block. */
-hlq_status hlq_segment_read(const hlq_frame *frame, uint8_t *segment, uint8_t *bits, hlq_run *run,
-                            char *error);
+/* What a RAMP segment has left for side words and planes is the budget of its plan. Fills bits, one
+   byte per block. */
+hlq_plan hlq_plan_segment(const hlq_frame *frame, const uint8_t *code, uint8_t *bits);
 
 /* Σ squares of blocks with these exponents, as far as they are finite. */
 double hlq_energy_of_exponents(const int16_t *exponent, size_t blocks);

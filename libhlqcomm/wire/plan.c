@@ -116,6 +116,16 @@ double hlq_histogram_energy(const hlq_histogram *histogram)
     return energy;
 }
 
+hlq_plan hlq_count_bits(const uint8_t *bits, size_t blocks)
+{
+    hlq_plan plan = {0, 0};
+    for (size_t b = 0; b < blocks; b++) {
+        plan.coded += bits[b] != 0;
+        plan.planes += bits[b];
+    }
+    return plan;
+}
+
 double hlq_plan_error(const hlq_histogram *histogram, hlq_lattice lattice, int dithered,
                       int most_bits, size_t side_bytes, size_t budget_bytes)
 {

@@ -30,6 +30,9 @@ enum { HLQ_DITHER_BITS = 2 };
 hlq_plan hlq_plan_bits(const uint8_t *code, size_t blocks, int least_bits, int most_bits,
                        size_t side_bytes, size_t budget_bytes, uint8_t *bits);
 
+/* What blocks of these bits take. */
+hlq_plan hlq_count_bits(const uint8_t *bits, size_t blocks);
+
 /* Blocks by exponent code: all that a plan depends on. */
 typedef struct hlq_histogram {
     size_t blocks[256];

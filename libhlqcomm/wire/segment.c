@@ -35,6 +35,27 @@ static size_t round_up_4(size_t bytes) { return (bytes + 3) / 4 * 4; }
 
 static size_t wide_bytes(size_t blocks) { return (blocks + 7) / 8; }
 
+static int is_long(hlq_form form, size_t blocks)
+{
+    return form == HLQ_FORM_RAMP && blocks > HLQ_PIECE_BLOCKS;
+}
+
+size_t hlq_segment_pieces(hlq_form form, size_t blocks)
+{
+    return is_long(form, blocks) ? (blocks + HLQ_PIECE_BLOCKS - 1) / HLQ_PIECE_BLOCKS : 1;
+}
+
+/* Of a piece, before its side words. */
+enum { SUM_BYTES = 8 };
+static size_t piece_overhead(size_t blocks) { return SUM_BYTES + round_up_4(wide_bytes(blocks)); }
+
+static size_t long_overhead(size_t blocks)
+{
+    size_t whole = blocks / HLQ_PIECE_BLOCKS, rest = blocks % HLQ_PIECE_BLOCKS;
+    return HLQ_HEADER_BYTES + round_up_4(blocks) + whole * piece_overhead(HLQ_PIECE_BLOCKS) +
+           (rest ? piece_overhead(rest) : 0);
+}
+
 static int has_ramp(hlq_form form) { return form == HLQ_FORM_RAMP || form == HLQ_FORM_BOUND; }
 
 static size_t side_bytes(hlq_form form)
@@ -52,8 +73,15 @@ size_t hlq_segment_overhead(hlq_form form, size_t blocks)
     if (form == HLQ_FORM_MODULAR || form == HLQ_FORM_SUMS) return HLQ_HEADER_BYTES;
     if (form == HLQ_FORM_EXPONENTS) return HLQ_HEADER_BYTES + blocks;
     if (form == HLQ_FORM_FAILED) return HLQ_HEADER_BYTES + (blocks + 7) / 8;
+    if (is_long(form, blocks)) return long_overhead(blocks);
     size_t bits = form == HLQ_FORM_BOUND ? (blocks + 1) / 2 : 0;
     return HLQ_HEADER_BYTES + round_up_4(blocks + wide_bytes(blocks) + bits);
+}
+
+size_t hlq_segment_head_bytes(const hlq_frame *frame)
+{
+    size_t blocks = frame->place.blocks;
+    return is_long(frame->form, blocks) ? HLQ_HEADER_BYTES + round_up_4(blocks) : frame->bytes;
 }
 
 size_t hlq_segment_bytes(hlq_form form, size_t blocks, double budget_bytes, int least_bits)
@@ -88,7 +116,9 @@ static hlq_run run_of(const hlq_frame *frame, int base, uint8_t *segment)
     };
     if (run.dithered) run.dither_key = dither_key(frame);
     if (!run.modular) run.code = segment + HLQ_HEADER_BYTES;
-    if (has_ramp(frame->form)) run.wide = segment + HLQ_HEADER_BYTES + run.place.blocks;
+    if (has_ramp(frame->form) && !is_long(frame->form, run.place.blocks)) {
+        run.wide = segment + HLQ_HEADER_BYTES + run.place.blocks;
+    }
     return run;
 }
 
@@ -109,9 +139,11 @@ void hlq_segment_header(const hlq_frame *frame, int base, uint8_t *segment)
 
 hlq_run hlq_segment_begin(const hlq_frame *frame, int base, uint8_t *segment)
 {
-    size_t overhead = hlq_segment_overhead(frame->form, frame->place.blocks);
+    size_t blocks = frame->place.blocks;
+    size_t end = is_long(frame->form, blocks) ? hlq_segment_head_bytes(frame)
+                                              : hlq_segment_overhead(frame->form, blocks);
     hlq_segment_header(frame, base, segment);
-    memset(segment + HLQ_HEADER_BYTES, 0, overhead - HLQ_HEADER_BYTES);
+    memset(segment + HLQ_HEADER_BYTES, 0, end - HLQ_HEADER_BYTES);
     return run_of(frame, base, segment);
 }
 
@@ -125,10 +157,44 @@ uint8_t *hlq_segment_lay_out(const hlq_frame *frame, hlq_run *run, size_t coded,
     return first_plane + planes * HLQ_PLANE_BYTES;
 }
 
+hlq_run hlq_piece_take(hlq_run *rest)
+{
+    hlq_run piece = *rest;
+    piece.place = hlq_place_take(&rest->place, HLQ_PIECE_BLOCKS);
+    rest->code += piece.place.blocks;
+    rest->bits += piece.place.blocks;
+    return piece;
+}
+
+uint8_t *hlq_piece_lay_out(hlq_run *piece, uint8_t *at)
+{
+    hlq_plan plan = hlq_count_bits(piece->bits, piece->place.blocks);
+    uint8_t *side = at + piece_overhead(piece->place.blocks);
+    uint8_t *first_plane = side + plan.coded * side_bytes(HLQ_FORM_RAMP);
+    piece->wide = at + SUM_BYTES;
+    piece->side = (uint32_t *)(void *)side;
+    piece->planes = (uint32_t *)(void *)first_plane;
+    return first_plane + plan.planes * HLQ_PLANE_BYTES;
+}
+
+/* Of the segment or its head. */
 static uint64_t checksum_of(const hlq_frame *frame, const uint8_t *segment)
 {
     uint64_t header = hlq_checksum(segment, CHECKSUM_AT, 0);
-    return hlq_checksum(segment + HLQ_HEADER_BYTES, frame->bytes - HLQ_HEADER_BYTES, header);
+    size_t bytes = hlq_segment_head_bytes(frame) - HLQ_HEADER_BYTES;
+    return hlq_checksum(segment + HLQ_HEADER_BYTES, bytes, header);
+}
+
+static uint64_t piece_checksum(const uint8_t *segment, size_t number, const uint8_t *at,
+                               const uint8_t *end)
+{
+    uint64_t head = get(segment + CHECKSUM_AT, 8);
+    return hlq_checksum(at + SUM_BYTES, (size_t)(end - at) - SUM_BYTES, head + number);
+}
+
+void hlq_piece_seal(const uint8_t *segment, size_t number, uint8_t *at, const uint8_t *end)
+{
+    put(at, piece_checksum(segment, number, at, end), SUM_BYTES);
 }
 
 void hlq_segment_seal(const hlq_frame *frame, uint8_t *segment)
@@ -140,6 +206,13 @@ static hlq_status reject(char *error, const char *what, long long got, long long
 {
     snprintf(error, HLQ_ERROR_BYTES, "a message has %s %lld where %lld was expected", what, got,
              expected);
+    return HLQ_E_WIRE;
+}
+
+static hlq_status damaged(char *error, const char *what, size_t bytes)
+{
+    snprintf(error, HLQ_ERROR_BYTES, "%s of %zu bytes is damaged: its checksum differs", what,
+             bytes);
     return HLQ_E_WIRE;
 }
 
@@ -177,12 +250,17 @@ hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *r
     int limit = hlq_base_limit(frame->dtype);
     if (base < -limit || base > limit) return reject(error, "base exponent", base, 0);
     if (get(segment + CHECKSUM_AT, 8) != checksum_of(frame, segment)) {
-        snprintf(error, HLQ_ERROR_BYTES, "a message of %zu bytes is damaged: its checksum differs",
-                 frame->bytes);
-        return HLQ_E_WIRE;
+        return damaged(error, "a message", hlq_segment_head_bytes(frame));
     }
     *run = run_of(frame, base, segment);
     return HLQ_OK;
+}
+
+hlq_status hlq_piece_check(const uint8_t *segment, size_t number, const uint8_t *at,
+                           const uint8_t *end, char *error)
+{
+    if (get(at, SUM_BYTES) == piece_checksum(segment, number, at, end)) return HLQ_OK;
+    return damaged(error, "a message's piece", (size_t)(end - at));
 }
 
 hlq_run hlq_segment_view(const hlq_frame *frame, uint8_t *segment)

@@ -13,6 +13,14 @@
  *   side    4 (MODULAR) or 8 bytes per coded block           (form MODULAR, RAMP and BOUND)
  *   planes  32 bytes per bit of each coded block             (form RAMP, MODULAR, SUMS and BOUND)
  *
+ * A RAMP segment of more than HLQ_PIECE_BLOCKS blocks is long. It comes in pieces, each of which
+ * can be sent when it is written and read when it is there, whatever has become of the rest:
+ *
+ *   head    header and codes, zeros to a multiple of 4; the checksum is theirs alone
+ *   piece   checksum 8 | wide, zeros to a multiple of 4 | side | planes, of HLQ_PIECE_BLOCKS blocks
+ *   …
+ *   piece   the last: of the blocks left; padding to the segment's end is its own
+ *
  * This is the only code that reads bytes from other ranks. It trusts none of them: lengths follow
  * from what the reader asked for, and the plan is made again from the codes.
  */
@@ -32,6 +40,8 @@ typedef enum hlq_form {
 
 enum {
     HLQ_HEADER_BYTES = 40,
+    HLQ_PIECE_BLOCKS = 1024,
+    HLQ_HALF_WHOLE = 15,  /* in BOUND's half a byte: all 32 bits of a block */
     HLQ_BASE_LIMIT = 160, /* largest |base| in octaves, with room for sums */
     HLQ_BASE_LIMIT_FLOAT64 = 1200,
 };
@@ -54,8 +64,15 @@ typedef struct hlq_frame {
 /* Largest |base| of a tensor's segments. */
 int hlq_base_limit(hlq_dtype dtype);
 
-/* Bytes before the side words. */
+/* Bytes that are neither side words nor planes nor padding; in a segment that is not long, those
+   before the side words. */
 size_t hlq_segment_overhead(hlq_form form, size_t blocks);
+
+/* How many pieces a segment has: 1 unless it is long. */
+size_t hlq_segment_pieces(hlq_form form, size_t blocks);
+
+/* What has to be there before anything can be read: of a long segment its head, else all. */
+size_t hlq_segment_head_bytes(const hlq_frame *frame);
 
 /*
  * Size of a segment for a budget in bytes: as large as the budget allows, but not larger than 12
@@ -67,8 +84,9 @@ size_t hlq_segment_bytes(hlq_form form, size_t blocks, double budget_bytes, int 
 /* Writes the header alone. */
 void hlq_segment_header(const hlq_frame *frame, int base, uint8_t *segment);
 
-/* Writes the header and zeroes what follows up to the side words. Returns a run with everything but
-   bits, side and planes; its code and wide, where there are any, point into segment. */
+/* Writes the header and zeroes what follows up to the side words, or the end of the head. Returns
+   a run with everything but bits, side and planes; its code and wide, where there are any, point
+   into segment (of a long one, there is no wide). */
 hlq_run hlq_segment_begin(const hlq_frame *frame, int base, uint8_t *segment);
 
 /* Points run->side and run->planes to where they lie, once it is known how many blocks are coded.
@@ -77,19 +95,32 @@ uint8_t *hlq_segment_lay_out(const hlq_frame *frame, hlq_run *run, size_t coded,
                              uint8_t *segment);
 
 /* Where a BOUND segment says how many bits its blocks have: of two blocks in a byte, the first in
-   the lower half; 15 stands for HLQ_BITS_WHOLE. */
+   the lower half; HLQ_HALF_WHOLE stands for HLQ_BITS_WHOLE. */
 uint8_t *hlq_segment_bits(size_t blocks, uint8_t *segment);
 
+/* The blocks of the next piece of a long segment, which leave *rest. */
+hlq_run hlq_piece_take(hlq_run *rest);
+
+/* Points a piece's wide, side and planes to where they lie from `at` on, once its code and bits are
+   known. Returns its end, but for padding. */
+uint8_t *hlq_piece_lay_out(hlq_run *piece, uint8_t *at);
+
 /* Writes the checksum, when everything else is written: of the header before it, and with that as
-   seed, of what follows. */
+   seed, of what follows. Of a long segment that is its head; pieces have their own, whose seed is
+   the head's plus their number. */
 void hlq_segment_seal(const hlq_frame *frame, uint8_t *segment);
+void hlq_piece_seal(const uint8_t *segment, size_t number, uint8_t *at, const uint8_t *end);
 
 /*
- * Reads and checks a whole segment. On success *run has everything but bits, side and planes, and
- * unless MODULAR or SUMS its code points into segment. Otherwise returns HLQ_E_WIRE with a sentence
- * in error.
+ * Reads and checks a whole segment, or the head of a long one. On success *run has everything but
+ * bits, side and planes, and unless MODULAR or SUMS its code points into segment. Otherwise returns
+ * HLQ_E_WIRE with a sentence in error.
  */
 hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *run, char *error);
+
+/* Whether a piece, which ends there, is as it was sealed; else HLQ_E_WIRE and a sentence. */
+hlq_status hlq_piece_check(const uint8_t *segment, size_t number, const uint8_t *at,
+                           const uint8_t *end, char *error);
 
 /* The run of a segment that was opened before. */
 hlq_run hlq_segment_view(const hlq_frame *frame, uint8_t *segment);

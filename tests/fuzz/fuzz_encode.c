@@ -4,6 +4,7 @@
  *
  * Input: type, lattice and budget, then the bytes of a tensor.
  */
+#include "../segments.h"
 #include "fuzz.h"
 
 #include <collective/partition.h>
@@ -36,8 +37,8 @@ static void check(const hlq_frame *frame, hlq_source *source, float *residual)
     hlq_code_stats stats = {0};
     hlq_run run;
     int is_float64 = source->dtype == HLQ_FLOAT64;
-    hlq_segment_encode(k, frame, source, (hlq_scratch){exponent, bits}, segment, &stats);
-    MUST(hlq_segment_read(frame, segment, bits, &run, error) == HLQ_OK);
+    segment_encode(k, frame, source, (hlq_scratch){exponent, bits}, segment, &stats);
+    MUST(segment_read(frame, segment, bits, &run, error) == HLQ_OK);
     k->decode(&run, 1, HLQ_FLOAT32, out, source->elems, NULL);
     if (!is_float64) check_blocks(out, exponent, &run, source->elems);
     for (size_t i = 0; i < source->elems && residual; i++) MUST(!isnan(residual[i]));

@@ -5,6 +5,7 @@
  *
  * Input: what the reader expects, then the message.
  */
+#include "../segments.h"
 #include "fuzz.h"
 
 #include <collective/partition.h>
@@ -86,7 +87,7 @@ static void read_segment(reader *r, const hlq_plan *plan)
     hlq_form form = r->frame.form;
     hlq_run run;
     int is_planned = form == HLQ_FORM_RAMP || form == HLQ_FORM_BOUND;
-    hlq_status status = is_planned ? hlq_segment_read(&r->frame, r->segment, r->bits, &run, error)
+    hlq_status status = is_planned ? segment_read(&r->frame, r->segment, r->bits, &run, error)
                                    : hlq_segment_open(&r->frame, r->segment, &run, error);
     if (status != HLQ_OK) {
         MUST(status == HLQ_E_WIRE && is_sentence(error, HLQ_ERROR_BYTES));

@@ -115,6 +115,39 @@ def test_messages_within_an_error_are_those_of_the_library(name: str) -> None:
     assert [b.bits for b in wire.read_ramp(made, expected(name))][-1] == wire.WHOLE
 
 
+def long_message() -> tuple[bytes, Expected, int]:
+    """check_long of test_golden.c: a message of two pieces, and the elements it is of."""
+    blocks = wire.PIECE + 5
+    elems = blocks * 256 - 100
+    x = np.zeros(elems, np.float32)
+    state, each = 3, 4 * 256  # fill_exact draws four words for every number
+    for b in range(blocks):
+        here = min(256, elems - 256 * b)
+        if b % 64 == 0 or b == blocks - 1:
+            numbers = exact_numbers((state + each * b * wire.GOLDEN) & U64, here)
+            x[256 * b : 256 * b + here] = numbers * f32(2.0 ** (12 + b * 7 % 24 - 12))
+    message = encoder.encode_ramp(x, wire.E8, SEED, CALL, 4000)
+    return message, Expected(form=RAMP, lattice=wire.E8, call=CALL, blocks=blocks), elems
+
+
+def test_long_messages_are_those_of_the_library() -> None:
+    message, wanted, elems = long_message()
+    assert fnv1a(message) == HASHES["E8.long.segment"]
+    decoded = wire.decode_ramp(message, wanted, SEED, elems)
+    assert fnv1a(decoded.tobytes()) == HASHES["E8.long.segment.float32"]
+
+
+def test_damage_to_a_piece_is_refused() -> None:
+    message, wanted, _ = long_message()
+    head = wire.head_of_long(RAMP, wanted.blocks)
+    assert head is not None
+    for at, what in ((8, "base|checksum is"), (head, "piece 0"), (-1, "piece 1")):
+        damaged = bytearray(message)
+        damaged[at] ^= 1
+        with pytest.raises(Refused, match=what):
+            wire.read_ramp(bytes(damaged), wanted)
+
+
 def test_bits_that_cannot_be_are_refused() -> None:
     name = BOUND_ONES[0]
     for half in (1, 13, 14):

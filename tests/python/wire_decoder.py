@@ -287,8 +287,27 @@ class Expected:
 WHOLE = 32
 
 
+PIECE = 1024
+
+
+def head_of_long(form: int, blocks: int) -> int | None:
+    """Bytes of its head, if the message is long."""
+    if form != RAMP or blocks <= PIECE:
+        return None
+    return HEADER_BYTES + (blocks + 3) // 4 * 4
+
+
+def before_side_words(blocks: int) -> int:
+    """The checksum and wide bits of a piece."""
+    return 8 + ((blocks + 7) // 8 + 3) // 4 * 4
+
+
 def overhead(form: int, blocks: int) -> int:
-    """Bytes before the side words of RAMP and BOUND."""
+    """Bytes of RAMP and BOUND that are neither side words nor planes nor zeros at the end."""
+    head = head_of_long(form, blocks)
+    if head is not None:
+        pieces = [min(PIECE, blocks - at) for at in range(0, blocks, PIECE)]
+        return head + sum(before_side_words(piece) for piece in pieces)
     bits = (blocks + 1) // 2 if form == BOUND else 0
     return HEADER_BYTES + (blocks + (blocks + 7) // 8 + bits + 3) // 4 * 4
 
@@ -306,8 +325,8 @@ def bits_of_bound(message: bytes, codes: bytes) -> list[int]:
     return bits
 
 
-def checksum(message: bytes) -> int:
-    return xxh64(message[HEADER_BYTES:], xxh64(message[:32]))
+def checksum(message: bytes, end: int | None = None) -> int:
+    return xxh64(message[HEADER_BYTES:end], xxh64(message[:32]))
 
 
 def open_segment(message: bytes, expected: Expected) -> int:
@@ -333,7 +352,8 @@ def open_segment(message: bytes, expected: Expected) -> int:
     base = int.from_bytes(message[8:10], "little", signed=True)
     if abs(base) > expected.base_limit:
         raise Refused(f"base is {base}")
-    if word(message, 32, 8) != checksum(message):
+    head = head_of_long(expected.form, expected.blocks)
+    if word(message, 32, 8) != checksum(message, head):
         raise Refused("the checksum is wrong")
     return base
 
@@ -351,32 +371,59 @@ class Block:
     planes: bytes
 
 
-def read_ramp(message: bytes, expected: Expected) -> list[Block]:
-    base = open_segment(message, expected)
-    codes = message[HEADER_BYTES : HEADER_BYTES + expected.blocks]
-    wide = message[HEADER_BYTES + expected.blocks :]
-    at = overhead(expected.form, expected.blocks)
-    if expected.form == BOUND:
-        bits = bits_of_bound(message, codes)
-    else:
-        bits = plan(codes, 8, len(message) - at, 2 if expected.dither else 0)
-    side = at
-    at += 8 * sum(k > 0 for k in bits)
+def blocks_between(
+    message: bytes,
+    expected: Expected,
+    base: int,
+    bits: list[int],
+    which: range,
+    wide: int,
+    side: int,
+) -> tuple[list[Block], int]:
+    """Blocks whose wide bits and side words begin there, and where their planes end."""
+    at = side + 8 * sum(bits[i] > 0 for i in which)
     blocks = []
-    for i, (c, k) in enumerate(zip(codes, bits, strict=True)):
+    for n, i in enumerate(which):
+        c, k = message[HEADER_BYTES + i], bits[i]
         blocks.append(
             Block(
                 position=expected.first + i * expected.stride,
                 code=c,
                 bits=k,
                 eighths=c - 254 + 8 * base,
-                wide=bool(wide[i >> 3] >> i % 8 & 1),
+                wide=bool(message[wide + (n >> 3)] >> n % 8 & 1),
                 side=message[side : side + 8],
                 planes=message[at : at + 32 * k],
             )
         )
         side += 8 * (k > 0)
         at += 32 * k
+    return blocks, at
+
+
+def read_ramp(message: bytes, expected: Expected) -> list[Block]:
+    base = open_segment(message, expected)
+    n = expected.blocks
+    codes = message[HEADER_BYTES : HEADER_BYTES + n]
+    before = overhead(expected.form, n)
+    if expected.form == BOUND:
+        bits = bits_of_bound(message, codes)
+    else:
+        bits = plan(codes, 8, len(message) - before, 2 if expected.dither else 0)
+    at = head_of_long(expected.form, n)
+    if at is None:
+        return blocks_between(message, expected, base, bits, range(n), HEADER_BYTES + n, before)[0]
+    blocks = []
+    for number, start in enumerate(range(0, n, PIECE)):
+        which = range(start, min(start + PIECE, n))
+        side = at + before_side_words(len(which))
+        more, end = blocks_between(message, expected, base, bits, which, at + 8, side)
+        end = len(message) if which.stop == n else end
+        seed = (word(message, 32, 8) + number) % (U64 + 1)
+        if word(message, at, 8) != xxh64(message[at + 8 : end], seed):
+            raise Refused(f"the checksum of piece {number} is wrong")
+        blocks += more
+        at = end
     return blocks
 
 

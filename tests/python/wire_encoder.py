@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import wire_decoder as wire
 from numpy.typing import NDArray
+from wire_checksum import xxh64
 from wire_decoder import D4, E8, HEADER_BYTES, NONFINITE, RAMP, Floats, Ints, Z, f32
 
 NO_BASE = -160
@@ -150,12 +153,60 @@ def sealed(
     header = b"HLQC" + bytes([2, form, lattice, int(dither)])
     header += base.to_bytes(2, "little", signed=True) + bytes(2) + call.to_bytes(4, "little")
     header += bytes(8) + blocks.to_bytes(8, "little") + bytes(8)
-    checksum = wire.checksum(header + rest).to_bytes(8, "little")
+    head = wire.head_of_long(form, blocks)
+    checksum = wire.checksum(header + rest, head).to_bytes(8, "little")
     return header[: HEADER_BYTES - 8] + checksum + rest
 
 
 def side_words(t: Ints) -> bytes:
     return np.array([((t >> j & 1) << wire.LANES).sum() for j in (0, 1)], "<u4").tobytes()
+
+
+@dataclass
+class Coded:
+    """Blocks of a RAMP message that follow each other."""
+
+    wide: bytearray
+    side: bytes = b""
+    planes: bytes = b""
+
+
+def encode_blocks(
+    x: Floats,
+    exponents: list[int | float | None],
+    bits: list[int],
+    which: range,
+    lattice: int,
+    seed: int,
+    call: int,
+    dither: wire.Dither | None,
+) -> Coded:
+    coded = Coded(bytearray((len(which) + 7) // 8))
+    for n, b in enumerate(which):
+        k = bits[b]
+        if not k:
+            continue
+        y = rotated(x[b], exponents[b], seed, b)
+        if dither:
+            u = wire.dither_vectors(lattice, dither.key(seed, call), b)
+            point, t, is_wide = dithered(lattice, k, y, u)
+        else:
+            point, t, is_wide = on_ramp(lattice, k, y)
+        coded.wide[n >> 3] |= is_wide << n % 8
+        coded.side += side_words(t)
+        coded.planes += planes_from_codes(codes_from_point(lattice, k, point), k)
+    return coded
+
+
+def in_pieces(head: bytes, pieces: list[bytes], length: int) -> bytes:
+    """A long message of its head, sealed, and its pieces without their checksums."""
+    message, left = head, length - len(head) - sum(8 + len(piece) for piece in pieces)
+    first = int.from_bytes(head[HEADER_BYTES - 8 : HEADER_BYTES], "little")
+    pieces = [*pieces[:-1], pieces[-1] + bytes(left)]
+    for number, piece in enumerate(pieces):
+        checksum = xxh64(piece, (first + number) % (wire.U64 + 1))
+        message += checksum.to_bytes(8, "little") + piece
+    return message
 
 
 def encode_ramp(
@@ -167,26 +218,31 @@ def encode_ramp(
     dither: wire.Dither | None = None,
 ) -> bytes:
     x = blocks_of(tensor)
+    n = len(x)
     exponents = [exponent(block) for block in x]
     base, codes = base_and_codes(exponents)
-    before = wire.overhead(RAMP, len(x)) - HEADER_BYTES
-    bits = wire.plan(codes, 8, length - HEADER_BYTES - before, 2 if dither else 0)
-    wide, side, planes = bytearray((len(x) + 7) // 8), b"", b""
-    for b, k in enumerate(bits):
-        if not k:
-            continue
-        y = rotated(x[b], exponents[b], seed, b)
-        if dither:
-            u = wire.dither_vectors(lattice, dither.key(seed, call), b)
-            point, t, is_wide = dithered(lattice, k, y, u)
-        else:
-            point, t, is_wide = on_ramp(lattice, k, y)
-        wide[b >> 3] |= is_wide << b % 8
-        side += side_words(t)
-        planes += planes_from_codes(codes_from_point(lattice, k, point), k)
-    rest = (codes + bytes(wide)).ljust(before, b"\0") + side + planes
-    rest = rest.ljust(length - HEADER_BYTES, b"\0")
-    return sealed(RAMP, lattice, call, base, len(x), rest, dither is not None)
+    before = wire.overhead(RAMP, n)
+    bits = wire.plan(codes, 8, length - before, 2 if dither else 0)
+
+    def some(which: range) -> Coded:
+        return encode_blocks(x, exponents, bits, which, lattice, seed, call, dither)
+
+    def seal(rest: bytes) -> bytes:
+        return sealed(RAMP, lattice, call, base, n, rest, dither is not None)
+
+    head = wire.head_of_long(RAMP, n)
+    if head is None:
+        all_of_it = some(range(n))
+        rest = (codes + bytes(all_of_it.wide)).ljust(before - HEADER_BYTES, b"\0")
+        rest += all_of_it.side + all_of_it.planes
+        return seal(rest.ljust(length - HEADER_BYTES, b"\0"))
+    pieces = []
+    for start in range(0, n, wire.PIECE):
+        which = range(start, min(start + wire.PIECE, n))
+        piece = some(which)
+        wide = bytes(piece.wide).ljust(wire.before_side_words(len(which)) - 8, b"\0")
+        pieces.append(wide + piece.side + piece.planes)
+    return in_pieces(seal(codes.ljust(head - HEADER_BYTES, b"\0")), pieces, length)
 
 
 def within(

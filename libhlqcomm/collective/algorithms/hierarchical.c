@@ -62,6 +62,7 @@ static hlq_walk rail_walk(const hlq_walk *w, void *sum)
     rail.member = n->rail;
     rail.send = rail.recv = sum;
     rail.count = stretch_elems(w, n->place);
+    rail.span = stretch_elems(w, 0); /* the largest: all rails make as many exchanges */
     rail.dtype = w->dtype == HLQ_FLOAT64 ? HLQ_FLOAT64 : HLQ_FLOAT32;
     rail.algorithm = n->nodes == 2 ? HLQ_ALG_ONESHOT : HLQ_ALG_TWOSHOT;
     rail.residual = w->residual ? w->residual + stretch_start(w, n->place) : NULL;
@@ -143,6 +144,7 @@ static void gather(hlq_walk *w)
         w->in[n->peers[l]] = stretch(w, w->recv, l);
     }
     w->sized = 0;
+    w->flow = (hlq_flow){0};
     w->next = GATHERED;
 }
 
@@ -154,6 +156,7 @@ static hlq_status along_rail(hlq_walk *w)
     int done = !rail->entry->steps[++s->steps];
     w->sum = NULL;
     w->sized = w->max_error > 0;
+    w->flow = (hlq_flow){0};
     if (rail->walk.count) HLQ_TRY(hlq_child_step(w, rail, &done));
     else clear_messages(w);
     if (done) gather(w);

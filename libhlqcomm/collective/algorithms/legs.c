@@ -1,5 +1,5 @@
 /*
- * The pieces of legs.h.
+ * The pieces of legs.h: how parts travel, and where they lie.
  */
 #include "legs.h"
 #include <collective/choose.h>
@@ -54,6 +54,7 @@ static size_t part_bytes(const hlq_walk *w, hlq_part part)
 }
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Whether a message for rank p is coded: its part, or the own part for all. */
 static int is_coded(const hlq_walk *w, int p)
@@ -69,43 +70,51 @@ static void lay_out_rank(const hlq_walk *w, hlq_arena *arena, hlq_legs *legs, in
 {
     hlq_part to = hlq_part_to(w, p), arriving = hlq_part_arriving(w, p);
     hlq_part from = hlq_part_from(w, p);
-    int is_own = p == w->rank;
-    size_t blocks = larger(to.place.blocks, larger(arriving.place.blocks, from.place.blocks));
-    uint8_t *out = hlq_arena_take(arena, is_coded(w, p) ? part_bytes(w, to) : 0);
-    uint8_t *in =
-        hlq_arena_take(arena, is_own ? 0 : larger(part_bytes(w, arriving), part_bytes(w, from)));
-    uint8_t *bits = hlq_arena_take(arena, blocks);
+    int is_own = p == w->rank, codes = is_coded(w, p);
+    size_t coming = is_own ? 0 : larger(part_bytes(w, arriving), part_bytes(w, from));
+    uint8_t *out = hlq_arena_take(arena, codes ? part_bytes(w, to) : 0);
+    uint8_t *in = hlq_arena_take(arena, coming);
+    uint8_t *bits_out = hlq_arena_take(arena, codes ? to.place.blocks : 0);
+    uint8_t *bits_in = hlq_arena_take(arena, larger(arriving.place.blocks, from.place.blocks));
     if (!arena->base) return;
     legs->out[p] = out;
-    legs->in[p] = in;
-    legs->bits[p] = bits;
+    legs->in[p] = is_own ? out : in;
+    legs->bits_out[p] = bits_out;
+    legs->bits_in[p] = bits_in;
+    legs->writer[p] = (hlq_writer){.segment = out};
 }
 
 static hlq_legs lay_out(const hlq_walk *w, hlq_arena *arena, size_t acc_blocks)
 {
-    int n = w->size;
-    size_t blocks = 0;
-    for (int p = 0; p < n; p++) {
+    size_t n = (size_t)w->size, blocks = 0;
+    for (int p = 0; p < w->size; p++) {
         blocks = larger(blocks,
                         larger(hlq_part_to(w, p).place.blocks, hlq_part_from(w, p).place.blocks));
     }
+    hlq_arena_take(arena, sizeof(hlq_legs)); /* itself */
     hlq_legs legs = {
-        .out = hlq_arena_take(arena, (size_t)n * sizeof *legs.out),
-        .in = hlq_arena_take(arena, (size_t)n * sizeof *legs.in),
-        .bytes = hlq_arena_take(arena, (size_t)n * sizeof *legs.bytes),
-        .run = hlq_arena_take(arena, (size_t)n * sizeof *legs.run),
-        .bits = hlq_arena_take(arena, (size_t)n * sizeof *legs.bits),
+        .out = hlq_arena_take(arena, n * sizeof *legs.out),
+        .in = hlq_arena_take(arena, n * sizeof *legs.in),
+        .bits_out = hlq_arena_take(arena, n * sizeof *legs.bits_out),
+        .bits_in = hlq_arena_take(arena, n * sizeof *legs.bits_in),
+        .writer = hlq_arena_take(arena, n * sizeof *legs.writer),
+        .reader = hlq_arena_take(arena, n * sizeof *legs.reader),
+        .run = hlq_arena_take(arena, n * sizeof *legs.run),
         .exponent = hlq_arena_take(arena, blocks * sizeof *legs.exponent),
         .acc = hlq_arena_take(arena, acc_blocks * HLQ_BLOCK_ELEMS * sizeof *legs.acc),
     };
-    for (int p = 0; p < n; p++) lay_out_rank(w, arena, &legs, p);
+    for (int p = 0; p < w->size; p++) lay_out_rank(w, arena, &legs, p);
     return legs;
 }
 
-hlq_legs hlq_legs_of(const hlq_walk *w, size_t acc_blocks)
+hlq_legs *hlq_legs_of(const hlq_walk *w) { return (hlq_legs *)(void *)w->arena.base; }
+
+hlq_legs *hlq_legs_begin(const hlq_walk *w, size_t acc_blocks)
 {
     hlq_arena arena = w->arena;
-    return lay_out(w, &arena, acc_blocks);
+    hlq_legs legs = lay_out(w, &arena, acc_blocks);
+    *hlq_legs_of(w) = legs;
+    return hlq_legs_of(w);
 }
 
 size_t hlq_legs_bytes(const hlq_walk *w, size_t acc_blocks)
@@ -129,116 +138,277 @@ uint64_t hlq_bytes_of_own(const hlq_walk *w)
     return (uint64_t)(w->size - 1) * part_bytes(w, hlq_part_to(w, w->rank));
 }
 
-void hlq_encode_part(const hlq_walk *w, hlq_legs *legs, const hlq_part *part,
-                     const hlq_source *source, int p, int leg, hlq_code_stats *stats)
+/* Flows -------------------------------------------------------------------------------------- */
+
+/* Bytes that a rank sends in one exchange; and of each message, at least. Exchanges are to be long
+   beside what it costs to begin one, and short beside the whole; at 1 Gb/s it made no difference
+   from a quarter of this to twice as much. */
+enum { EXCHANGE_BYTES = 1 << 19, CHUNK_LEAST = 1 << 16 };
+
+/* Where messages are cut, and into how many chunks: the same on all ranks, whatever they hold.
+   Where all pairs have counts of their own, nobody knows the longest. */
+static int cut(const hlq_walk *w, hlq_legs *legs)
 {
-    hlq_frame frame = hlq_part_frame(w, part, w->rank, leg);
-    hlq_scratch scratch = {legs->exponent, legs->bits[p]};
-    legs->bytes[p] = 0;
-    if (!frame.bytes) return;
-    frame.allowed = share_of_error(w, leg);
+    hlq_walk widest = *w;
+    if (w->span) widest.count = w->span;
+    if (w->has_counts || w->max_error > 0) {
+        legs->chunk = SIZE_MAX;
+        return 1;
+    }
+    size_t bytes = part_bytes(&widest, hlq_part_to(&widest, 0));
+    legs->chunk = larger(EXCHANGE_BYTES / (size_t)(w->size - 1), CHUNK_LEAST);
+    return bytes ? (int)((bytes + legs->chunk - 1) / legs->chunk) : 1;
+}
+
+/* Of a message of so many bytes, chunk i begins there. */
+static size_t chunk_start(const hlq_legs *legs, int i, size_t bytes)
+{
+    if (i && legs->chunk > bytes / (size_t)i) return bytes;
+    return smaller((size_t)i * legs->chunk, bytes);
+}
+
+/* Codes a message up to there at least. */
+static void write_to(const hlq_walk *w, hlq_writer *writer, size_t bytes)
+{
     double begin = hlq_now();
-    legs->bytes[p] =
-        hlq_segment_encode(w->comm->kernels, &frame, source, scratch, legs->out[p], stats);
+    while (writer->bytes < bytes && !hlq_writer_is_done(writer)) hlq_writer_next(writer);
     w->stats->seconds_encode += hlq_now() - begin;
 }
 
-void hlq_send_parts(hlq_walk *w, hlq_legs *legs)
+static hlq_message chunk_of(const hlq_legs *legs, uint8_t *segment, size_t bytes, int i)
 {
-    w->sized = w->max_error > 0;
-    for (int p = 0; p < w->size; p++) {
-        if (p == w->rank) continue;
-        hlq_part to = hlq_part_to(w, p);
-        hlq_source source = hlq_source_of(w, &to);
-        hlq_encode_part(w, legs, &to, &source, p, HLQ_LEG_PARTS, &w->sent);
-        w->out[p] = (hlq_message){legs->out[p], legs->bytes[p]};
-        w->in[p] = (hlq_message){legs->in[p], part_bytes(w, hlq_part_arriving(w, p))};
-    }
+    size_t start = chunk_start(legs, i, bytes), end = chunk_start(legs, i + 1, bytes);
+    return (hlq_message){end > start ? segment + start : NULL, end - start};
 }
 
-void hlq_send_own(hlq_walk *w, hlq_legs *legs)
+static hlq_status fill(hlq_walk *w, int i)
+{
+    hlq_legs *legs = hlq_legs_of(w);
+    for (int p = 0; p < w->size; p++) {
+        hlq_writer *writer = &legs->writer[legs->is_to_all ? w->rank : p];
+        const hlq_reader *reader = &legs->reader[p];
+        write_to(w, writer, chunk_start(legs, i + 1, writer->frame.bytes));
+        w->out[p] = chunk_of(legs, writer->segment, writer->frame.bytes, i);
+        w->in[p] = chunk_of(legs, reader->segment, reader->frame.bytes, i);
+    }
+    return HLQ_OK;
+}
+
+static void start_flow(hlq_walk *w, hlq_legs *legs, hlq_drain *drain)
+{
+    w->sized = w->max_error > 0;
+    w->flow = (hlq_flow){.exchanges = cut(w, legs), .fill = fill, .drain = drain};
+}
+
+static void begin_writer(const hlq_walk *w, hlq_legs *legs, const hlq_part *part,
+                         const hlq_source *source, int p, int leg, hlq_code_stats *stats)
+{
+    hlq_frame frame = hlq_part_frame(w, part, w->rank, leg);
+    hlq_scratch scratch = {legs->exponent, legs->bits_out[p]};
+    frame.allowed = share_of_error(w, leg);
+    double begin = hlq_now();
+    hlq_writer_begin(&legs->writer[p], w->comm->kernels, &frame, source, scratch, legs->out[p],
+                     stats);
+    w->stats->seconds_encode += hlq_now() - begin;
+}
+
+static void begin_reader(const hlq_walk *w, hlq_legs *legs, const hlq_part *part, int p, int leg)
+{
+    hlq_frame frame = hlq_part_frame(w, part, p, leg);
+    hlq_reader_begin(&legs->reader[p], &frame, legs->in[p], legs->bits_in[p]);
+}
+
+void hlq_send_parts(hlq_walk *w, hlq_legs *legs, hlq_drain *drain)
+{
+    static const hlq_part none = {0};
+    for (int p = 0; p < w->size; p++) {
+        hlq_part to = hlq_part_to(w, p), arriving = hlq_part_arriving(w, p);
+        hlq_source source = hlq_source_of(w, &to);
+        int is_own = p == w->rank;
+        begin_reader(w, legs, is_own ? &none : &arriving, p, HLQ_LEG_PARTS);
+        if (!is_own) begin_writer(w, legs, &to, &source, p, HLQ_LEG_PARTS, &w->sent);
+    }
+    legs->is_to_all = 0;
+    start_flow(w, legs, drain);
+}
+
+static void send_to_all(hlq_walk *w, hlq_legs *legs, const hlq_source *source, int leg,
+                        hlq_code_stats *stats, hlq_drain *drain)
+{
+    hlq_part own = hlq_part_to(w, w->rank);
+    for (int p = 0; p < w->size; p++) {
+        hlq_part from = hlq_part_from(w, p);
+        begin_reader(w, legs, &from, p, leg);
+    }
+    begin_writer(w, legs, &own, source, w->rank, leg, stats);
+    legs->is_to_all = 1;
+    start_flow(w, legs, drain);
+}
+
+void hlq_send_own(hlq_walk *w, hlq_legs *legs, hlq_drain *drain)
 {
     hlq_part own = hlq_part_to(w, w->rank);
     hlq_source source = hlq_source_of(w, &own);
-    hlq_encode_part(w, legs, &own, &source, w->rank, HLQ_LEG_PARTS, &w->sent);
-    hlq_share_own(w, legs);
+    send_to_all(w, legs, &source, HLQ_LEG_PARTS, &w->sent, drain);
 }
 
-void hlq_share_own(hlq_walk *w, hlq_legs *legs)
+void hlq_share_own(hlq_walk *w, hlq_legs *legs, const hlq_source *source, hlq_drain *drain)
 {
-    w->sized = w->max_error > 0;
-    hlq_send_to_all(w, legs->out[w->rank], legs->bytes[w->rank]);
-    for (int p = 0; p < w->size; p++) {
-        w->in[p] = (hlq_message){legs->in[p], part_bytes(w, hlq_part_from(w, p))};
+    send_to_all(w, legs, source, HLQ_LEG_SUMS, &legs->coded, drain);
+}
+
+/* Reading ------------------------------------------------------------------------------------ */
+
+/* How much of rank p's message is there, after exchange i. In bound mode it is shorter than could
+   be. */
+static size_t arrived(const hlq_walk *w, hlq_legs *legs, int p, int i)
+{
+    hlq_reader *reader = &legs->reader[p];
+    if (p == w->rank) {
+        if (w->max_error > 0) reader->frame.bytes = legs->writer[p].bytes;
+        return legs->writer[p].bytes;
     }
+    if (w->max_error > 0) reader->frame.bytes = w->in[p].bytes;
+    return chunk_start(legs, i + 1, reader->frame.bytes);
 }
 
-/* Opens rank p's code of a part, in the communicator's words if that fails. */
-static hlq_status open_part(const hlq_walk *w, hlq_legs *legs, const hlq_part *part, int p, int leg)
+/* In the communicator's words. */
+static hlq_status blame(const hlq_walk *w, int p, hlq_status status, const char *what)
 {
-    char what[HLQ_ERROR_BYTES];
-    hlq_frame frame = hlq_part_frame(w, part, p, leg);
-    int is_own = p == w->rank;
-    uint8_t *segment = is_own ? legs->out[p] : legs->in[p];
-    frame.bytes = is_own ? legs->bytes[p] : w->in[p].bytes;
-    hlq_status status = hlq_segment_read(&frame, segment, legs->bits[p], &legs->run[p], what);
     if (status == HLQ_OK) return HLQ_OK;
     return hlq_fail(w, status, "from rank %d: %.200s", hlq_rank_of(w, p), what);
 }
 
-hlq_status hlq_open_terms(hlq_walk *w, hlq_legs *legs, const hlq_part *part, const hlq_source *own,
-                          int *unit)
+static hlq_status open_message(const hlq_walk *w, hlq_legs *legs, int p, size_t bytes)
+{
+    char what[HLQ_ERROR_BYTES];
+    return blame(w, p, hlq_reader_open(&legs->reader[p], bytes, what), what);
+}
+
+static hlq_status read_piece(const hlq_walk *w, hlq_legs *legs, int p)
+{
+    char what[HLQ_ERROR_BYTES];
+    return blame(w, p, hlq_reader_next(&legs->reader[p], &legs->run[p], what), what);
+}
+
+/* The power of two that sums are made in, once all heads are there. */
+static void find_unit(const hlq_walk *w, hlq_legs *legs, const hlq_part *part,
+                      const hlq_source *own)
 {
     int limit = w->dtype == HLQ_FLOAT64 ? HLQ_UNIT_LIMIT_FLOAT64 : HLQ_UNIT_LIMIT;
-    *unit = -limit;
+    legs->unit = -limit;
+    legs->has_unit = 1;
+    legs->rest = part->place;
     for (int p = 0; p < w->size; p++) {
-        int base;
+        int base = legs->reader[p].rest.base;
         if (own && p == w->rank) {
             w->comm->kernels->exponents(&part->place, own, legs->exponent);
             base = hlq_base_of_exponents(w->dtype, legs->exponent, part->place.blocks);
-        } else {
-            HLQ_TRY(open_part(w, legs, part, p, HLQ_LEG_PARTS));
-            base = legs->run[p].base;
         }
-        if (base > *unit) *unit = base;
+        if (base > legs->unit) legs->unit = base;
     }
-    if (*unit > limit) *unit = limit;
+    if (legs->unit > limit) legs->unit = limit;
+}
+
+/* Whether all ranks' next piece can be read; all have the same blocks. */
+static hlq_status has_terms(const hlq_walk *w, hlq_legs *legs, int i, const hlq_source *own,
+                            int *has)
+{
+    *has = 1;
+    for (int p = 0; p < w->size; p++) {
+        if (own && p == w->rank) continue;
+        size_t bytes = arrived(w, legs, p, i);
+        HLQ_TRY(open_message(w, legs, p, bytes));
+        *has &= hlq_reader_has(&legs->reader[p], bytes);
+    }
     return HLQ_OK;
 }
 
-void hlq_count_terms(hlq_walk *w, const hlq_legs *legs, const hlq_part *exact)
+hlq_status hlq_next_terms(hlq_walk *w, hlq_legs *legs, int i, const hlq_part *part,
+                          const hlq_source *own, hlq_place *now)
 {
-    if (exact) w->received.energy += hlq_energy_of_exponents(legs->exponent, exact->place.blocks);
+    int has;
+    *now = (hlq_place){0};
+    if (!part->place.blocks) return HLQ_OK;
+    HLQ_TRY(has_terms(w, legs, i, own, &has));
+    if (!has) return HLQ_OK;
+    if (!legs->has_unit) find_unit(w, legs, part, own);
+    size_t blocks = legs->rest.blocks;
     for (int p = 0; p < w->size; p++) {
-        if (!exact || p != w->rank) hlq_code_stats_add(&w->received, &legs->run[p]);
+        if (own && p == w->rank) continue;
+        HLQ_TRY(read_piece(w, legs, p));
+        hlq_code_stats_add(&w->received, &legs->run[p]);
+        blocks = legs->run[p].place.blocks;
     }
+    *now = hlq_place_take(&legs->rest, blocks);
+    return HLQ_OK;
 }
 
 void hlq_add_terms(const hlq_walk *w, hlq_legs *legs, const hlq_place *now, const hlq_source *own,
-                   int unit, float *acc)
+                   float *acc)
 {
     const hlq_kernels *kernels = w->comm->kernels;
     memset(acc, 0, now->blocks * HLQ_BLOCK_ELEMS * sizeof *acc);
     for (int p = 0; p < w->size; p++) {
         if (own && p == w->rank) {
-            kernels->rotate_add(now, own, unit, acc);
+            kernels->rotate_add(now, own, legs->unit, acc);
         } else {
             hlq_run term = hlq_run_take(&legs->run[p], now->blocks);
-            kernels->decode_add(&term, unit, acc);
+            kernels->decode_add(&term, legs->unit, acc);
         }
     }
 }
 
-void hlq_sum_to_recv(const hlq_walk *w, hlq_legs *legs, const hlq_part *part, const hlq_source *own,
-                     int unit)
+hlq_status hlq_drain_sums(hlq_walk *w, int i, const hlq_part *part, const hlq_source *own)
 {
-    hlq_place rest = part->place;
-    while (rest.blocks) {
-        hlq_place now = hlq_place_take(&rest, HLQ_SUM_BLOCKS);
-        hlq_add_terms(w, legs, &now, own, unit, legs->acc);
-        w->stats->nonfinite_blocks += w->comm->kernels->unrotate(
-            &now, legs->acc, unit, hlq_output_factor(w), w->dtype, w->recv, part->elems);
+    hlq_legs *legs = hlq_legs_of(w);
+    for (;;) {
+        hlq_place piece;
+        HLQ_TRY(hlq_next_terms(w, legs, i, part, own, &piece));
+        if (!piece.blocks) return HLQ_OK;
+        while (piece.blocks) {
+            hlq_place now = hlq_place_take(&piece, HLQ_SUM_BLOCKS);
+            hlq_add_terms(w, legs, &now, own, legs->acc);
+            w->stats->nonfinite_blocks += w->comm->kernels->unrotate(
+                &now, legs->acc, legs->unit, hlq_output_factor(w), w->dtype, w->recv, part->elems);
+        }
     }
+}
+
+/* In place, a piece goes where the one for its sender came from: that must be coded by then. */
+static void write_ahead(const hlq_walk *w, hlq_writer *writer, size_t pieces)
+{
+    double begin = hlq_now();
+    while (writer->pieces < pieces && !hlq_writer_is_done(writer)) hlq_writer_next(writer);
+    w->stats->seconds_encode += hlq_now() - begin;
+}
+
+/* What is there of rank p's part. */
+static hlq_status drain_part(hlq_walk *w, hlq_legs *legs, int p, int i)
+{
+    hlq_reader *reader = &legs->reader[p];
+    hlq_part from = hlq_part_from(w, p);
+    size_t bytes = arrived(w, legs, p, i);
+    HLQ_TRY(open_message(w, legs, p, bytes));
+    while (hlq_reader_has(reader, bytes)) {
+        write_ahead(w, &legs->writer[p], reader->pieces + 1);
+        double begin = hlq_now();
+        HLQ_TRY(read_piece(w, legs, p));
+        const hlq_run *run = &legs->run[p];
+        w->comm->kernels->decode(run, hlq_output_factor(w), w->dtype, hlq_output_of(w, &from),
+                                 from.elems, NULL);
+        hlq_code_stats_add(&w->received, run);
+        w->stats->nonfinite_blocks += hlq_run_nonfinite(run);
+        w->stats->seconds_decode += hlq_now() - begin;
+    }
+    return HLQ_OK;
+}
+
+hlq_status hlq_drain_parts(hlq_walk *w, int i)
+{
+    hlq_legs *legs = hlq_legs_of(w);
+    for (int p = 0; p < w->size; p++) HLQ_TRY(drain_part(w, legs, p, i));
+    return HLQ_OK;
 }
 
 void hlq_copy_own_part(const hlq_walk *w)
@@ -247,20 +417,4 @@ void hlq_copy_own_part(const hlq_walk *w)
     const void *source = hlq_source_of(w, &to).data;
     void *output = hlq_output_of(w, &from);
     if (output != source) memcpy(output, source, to.elems * hlq_dtype_bytes(w->dtype));
-}
-
-hlq_status hlq_decode_part(hlq_walk *w, hlq_legs *legs, int p)
-{
-    hlq_part from = hlq_part_from(w, p);
-    int leg = w->operation == HLQ_ALL_REDUCE ? HLQ_LEG_SUMS : HLQ_LEG_PARTS;
-    if (!from.place.blocks) return HLQ_OK;
-    double begin = hlq_now();
-    HLQ_TRY(open_part(w, legs, &from, p, leg));
-    const hlq_run *run = &legs->run[p];
-    w->comm->kernels->decode(run, hlq_output_factor(w), w->dtype, hlq_output_of(w, &from),
-                             from.elems, NULL);
-    hlq_code_stats_add(&w->received, run);
-    w->stats->nonfinite_blocks += hlq_run_nonfinite(run);
-    w->stats->seconds_decode += hlq_now() - begin;
-    return HLQ_OK;
 }

@@ -1,28 +1,42 @@
 /*
  * The pieces that collectives are put together from: coding the parts for other ranks, opening what
- * arrived, adding it up, decoding it. Each leaves the communicator's messages ready for the next
- * exchange, or reads what the last one brought.
+ * arrived, adding it up, decoding it. Messages flow (walk.h): a chunk of each goes out as soon as
+ * it is coded, and what is whole of those that come in is added or decoded at once.
+ *
+ *   out[p]  ████████████▒▒▒▒░░░░░░░░░░   writer[p]: coded; ▒ goes out in this exchange
+ *   in[p]   ████████▒▒▒▒░░░░░░░░░░░░░░   reader[p]: arrived; pieces up to there can be read
  */
 #ifndef HLQ_COLLECTIVE_LEGS_H
 #define HLQ_COLLECTIVE_LEGS_H
 
 #include <collective/walk.h>
 
+#include <wire/reader.h>
+#include <wire/writer.h>
+
 /* Blocks added at a time: their accumulator stays in the cache while ranks take turns. */
 enum { HLQ_SUM_BLOCKS = 64 };
 
-/* The arena of a request whose parts travel as RAMP or BOUND segments. */
+/* The arena of a walk whose parts travel as RAMP or BOUND segments; it stays from step to step. */
 typedef struct hlq_legs {
-    uint8_t **out, **in; /* one segment per rank: coded for it; received from it */
-    size_t *bytes;       /* one per rank: of its segment in out, once coded */
-    hlq_run *run;        /* one per rank: what arrived, opened */
-    uint8_t **bits;      /* one array per rank, bytes per block of a part */
-    int16_t *exponent;   /* of the blocks of a part */
-    float *acc;          /* blocks in the rotated domain */
+    uint8_t **out, **in;           /* one segment per rank: coded for it; received from it */
+    uint8_t **bits_out, **bits_in; /* bytes per block of these */
+    hlq_writer *writer;            /* one per rank, of out; of those that are not coded, empty */
+    hlq_reader *reader;            /* one per rank, of in; the own rank's of out */
+    hlq_run *run;                  /* one per rank: the piece that is read */
+    int16_t *exponent;             /* of the blocks of a part */
+    float *acc;                    /* blocks in the rotated domain */
+    int is_to_all;                 /* writer[rank] is for all */
+    size_t chunk;                  /* bytes of a message in one exchange */
+    int unit;                      /* sums are made in units of 2^unit */
+    int has_unit;
+    hlq_place rest;       /* what is not added up yet */
+    hlq_code_stats coded; /* what coding a sum cost */
 } hlq_legs;
 
-/* Lays a request's arena out; acc_blocks: blocks that are added up. Every step may do so again. */
-hlq_legs hlq_legs_of(const hlq_walk *w, size_t acc_blocks);
+/* The walk's, laid out by its first step; acc_blocks: blocks that are added up. */
+hlq_legs *hlq_legs_begin(const hlq_walk *w, size_t acc_blocks);
+hlq_legs *hlq_legs_of(const hlq_walk *w);
 size_t hlq_legs_bytes(const hlq_walk *w, size_t acc_blocks);
 
 /* What a message holds: parts of ranks' tensors, or a sum of such. */
@@ -44,34 +58,32 @@ hlq_part hlq_part_arriving(const hlq_walk *w, int p);
 uint64_t hlq_bytes_of_parts(const hlq_walk *w);
 uint64_t hlq_bytes_of_own(const hlq_walk *w);
 
-/* Codes a part of a source for rank p. */
-void hlq_encode_part(const hlq_walk *w, hlq_legs *legs, const hlq_part *part,
-                     const hlq_source *source, int p, int leg, hlq_code_stats *stats);
+typedef hlq_status hlq_drain(hlq_walk *w, int i);
 
-/* Sends to every other rank: its part, coded for it. Or to all the own part, coded once. Or to all
-   what already lies at out[rank] as the code of the own part of recv. */
-void hlq_send_parts(hlq_walk *w, hlq_legs *legs);
-void hlq_send_own(hlq_walk *w, hlq_legs *legs);
-void hlq_share_own(hlq_walk *w, hlq_legs *legs);
+/* Next, a flow to every other rank: its part, coded for it. Or to all: the own part of send, coded
+   once. Or to all: the own part of recv, which source has. `drain` is given what arrives. */
+void hlq_send_parts(hlq_walk *w, hlq_legs *legs, hlq_drain *drain);
+void hlq_send_own(hlq_walk *w, hlq_legs *legs, hlq_drain *drain);
+void hlq_share_own(hlq_walk *w, hlq_legs *legs, const hlq_source *source, hlq_drain *drain);
 
 /*
- * Opens every rank's code of the same part, the own rank's too unless `own` is its source instead,
- * added as it is. *unit becomes the power of two that sums are made in.
+ * For drains of terms, that is every rank's code of the same part; the own rank's too unless `own`
+ * is its source instead, added as it is. Gets ready the next piece of all, *now its blocks: none if
+ * not all of it is there. Sums are made in 2^legs->unit, and w->received has the terms' energies
+ * and errors.
  */
-hlq_status hlq_open_terms(hlq_walk *w, hlq_legs *legs, const hlq_part *part, const hlq_source *own,
-                          int *unit);
-/* Adds the energies and errors of these to w->received; `exact`: the own part, which has none. */
-void hlq_count_terms(hlq_walk *w, const hlq_legs *legs, const hlq_part *exact);
-/* The next blocks of that sum, in rank order, to acc. The runs move on. */
+hlq_status hlq_next_terms(hlq_walk *w, hlq_legs *legs, int i, const hlq_part *part,
+                          const hlq_source *own, hlq_place *now);
+/* The next blocks of that piece's sum, in rank order, to acc. The runs move on. */
 void hlq_add_terms(const hlq_walk *w, hlq_legs *legs, const hlq_place *now, const hlq_source *own,
-                   int unit, float *acc);
-/* The whole sum to recv, some blocks at a time. */
-void hlq_sum_to_recv(const hlq_walk *w, hlq_legs *legs, const hlq_part *part, const hlq_source *own,
-                     int unit);
+                   float *acc);
+/* Drains terms to recv, as sums. */
+hlq_status hlq_drain_sums(hlq_walk *w, int i, const hlq_part *part, const hlq_source *own);
+
+/* Drains what ranks sent to its place in recv; the own rank's, too, if it is coded. */
+hlq_status hlq_drain_parts(hlq_walk *w, int i);
 
 /* What a rank sends to itself, from send to recv. */
 void hlq_copy_own_part(const hlq_walk *w);
-/* Decodes what came from rank p (the own rank: what was coded) to its place in recv. */
-hlq_status hlq_decode_part(hlq_walk *w, hlq_legs *legs, int p);
 
 #endif

@@ -14,30 +14,29 @@
 
 static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, HLQ_SUM_BLOCKS); }
 
-static hlq_status send_code(hlq_walk *w)
+static hlq_status add_codes(hlq_walk *w, int i)
 {
-    hlq_legs legs = hlq_legs_of(w, HLQ_SUM_BLOCKS);
-    hlq_send_own(w, &legs);
+    hlq_part whole = hlq_part_to(w, w->rank);
+    double begin = hlq_now();
+    HLQ_TRY(hlq_drain_sums(w, i, &whole, NULL));
+    w->stats->seconds_decode += hlq_now() - begin;
     return HLQ_OK;
 }
 
-static hlq_status add_codes(hlq_walk *w)
+static hlq_status send_code(hlq_walk *w)
 {
-    hlq_stats *stats = w->stats;
-    hlq_legs legs = hlq_legs_of(w, HLQ_SUM_BLOCKS);
-    hlq_part whole = hlq_part_to(w, w->rank);
-    int unit;
-    double begin = hlq_now();
-    HLQ_TRY(hlq_open_terms(w, &legs, &whole, NULL, &unit));
-    hlq_count_terms(w, &legs, NULL);
-    hlq_sum_to_recv(w, &legs, &whole, NULL, unit);
-    stats->seconds_decode += hlq_now() - begin;
-    stats->overloads = w->sent.overloads;
-    stats->largest_scale = w->sent.largest_scale;
+    hlq_send_own(w, hlq_legs_begin(w, HLQ_SUM_BLOCKS), add_codes);
+    return HLQ_OK;
+}
+
+static hlq_status account(hlq_walk *w)
+{
+    w->stats->overloads = w->sent.overloads;
+    w->stats->largest_scale = w->sent.largest_scale;
     /* The energy of the sum is not known here; independent contributions are assumed. */
     hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
     return HLQ_OK;
 }
 
-static hlq_step *const steps[] = {send_code, add_codes, NULL};
+static hlq_step *const steps[] = {send_code, account, NULL};
 const hlq_algorithm_entry hlq_oneshot = {hlq_bytes_of_own, workspace_bytes, steps};
