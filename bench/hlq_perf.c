@@ -62,13 +62,13 @@ static void list_entries(perf_table *table, const perf_options *o)
             add_entry(table, entry);
         }
     }
-    if (!o->baselines) return;
-    table->entry[table->entries++] =
-        (perf_entry){.name = "fp32", .algorithm = HLQ_ALG_NATIVE, .dtype = HLQ_FLOAT32};
+    perf_entry fp32 = {.name = "fp32", .algorithm = HLQ_ALG_NATIVE, .dtype = HLQ_FLOAT32};
+    if (o->baselines & PERF_BASELINE_FP32) add_entry(table, fp32);
     const rival_codec *codec;
-    for (int i = 0; (codec = rival_codec_at(i)) != NULL; i++)
-        table->entry[table->entries++] =
-            (perf_entry){.name = codec->name, .dtype = HLQ_FLOAT32, .codec = codec};
+    for (int i = 0; (codec = rival_codec_at(i)) != NULL; i++) {
+        perf_entry entry = {.name = codec->name, .dtype = HLQ_FLOAT32, .codec = codec};
+        if (o->baselines & perf_baseline_codec(i)) add_entry(table, entry);
+    }
 }
 
 /*

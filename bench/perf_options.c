@@ -1,6 +1,7 @@
 /* The command line of hlq_perf; perf_options.h tells. */
 #include "perf_options.h"
 
+#include "perf_rivals.h"
 #include "tool.h"
 
 #include <getopt.h>
@@ -47,7 +48,7 @@ static const struct option long_options[] = {
     {"ranks", required_argument, NULL, OPTION_RANKS},
     {"seed", required_argument, NULL, OPTION_SEED},
     {"json", required_argument, NULL, OPTION_JSON},
-    {"baselines", no_argument, NULL, OPTION_BASELINES},
+    {"baselines", optional_argument, NULL, OPTION_BASELINES},
     {"inplace", no_argument, NULL, OPTION_INPLACE},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -198,6 +199,27 @@ static int read_check(const char *text, perf_options *options, char *error)
     return 0;
 }
 
+/* --baselines: all of them; --baselines=LIST: those. */
+static int read_baselines(const char *list, perf_options *options, char *error)
+{
+    char word[16];
+    options->baselines = list == NULL ? PERF_BASELINES_ALL : 0;
+    while (list != NULL && tool_next_word(&list, word, sizeof word)) {
+        const rival_codec *codec;
+        unsigned found = strcmp(word, "fp32") == 0 ? PERF_BASELINE_FP32 : 0;
+        for (int i = 0; (codec = rival_codec_at(i)) != NULL; i++) {
+            if (strcmp(word, codec->name) == 0) found = perf_baseline_codec(i);
+        }
+        if (found == 0) {
+            snprintf(error, TOOL_ERROR_BYTES,
+                     "--baselines=%s: the baselines are fp32, bf16, fp8 and int4", word);
+            return PERF_EXIT_USAGE;
+        }
+        options->baselines |= found;
+    }
+    return 0;
+}
+
 /* One option that takes an argument. */
 static int read_argument(int option, const char *text, perf_options *o, char *error)
 {
@@ -228,7 +250,7 @@ static int read_option(int option, char **argv, perf_options *options, char *err
     switch (option) {
     case 'h': options->help = 1; return 0;
     case OPTION_VERSION: options->version = 1; return 0;
-    case OPTION_BASELINES: options->baselines = 1; return 0;
+    case OPTION_BASELINES: return read_baselines(optarg, options, error);
     case OPTION_INPLACE: options->in_place = 1; return 0;
     case ':':
         snprintf(error, TOOL_ERROR_BYTES, "%s needs a value; see --help", argv[optind - 1]);

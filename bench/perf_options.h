@@ -17,6 +17,11 @@ enum {
     PERF_EXIT_USAGE = 2,
 };
 
+/* Baselines are a set of bits: fp32, then the codecs of perf_rivals.h in their order. */
+enum { PERF_BASELINE_FP32 = 1, PERF_BASELINES_ALL = 0xffff };
+
+static inline unsigned perf_baseline_codec(int i) { return 2U << i; }
+
 typedef struct perf_options {
     size_t min_bytes, max_bytes; /* of one rank's tensor: the larger buffer */
     int sizes_given;             /* -b or -e was there: a file is then not used whole */
@@ -39,7 +44,7 @@ typedef struct perf_options {
     uint64_t seed;
     int ranks; /* threads; 0: not given */
     int in_place;
-    int baselines;
+    unsigned baselines;
     const char *json; /* NULL: none */
     int help, version;
 } perf_options;
