@@ -15,20 +15,25 @@ Exit code 1: a run failed, or auto was slower than native by more than 5 % beyon
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import statistics
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-RATES = ["100mbit", "1gbit", "10gbit", "unshaped"]
+from perf_runs import (
+    PERF,
+    RATES,
+    RunFailed,
+    command_text,
+    network_command,
+    ratio_text,
+    run_perf,
+    size_text,
+    time_text,
+)
+
 SHOWN = ["native", "twoshot"]  # beside auto, which is measured first
 ALLOWED = 1.05
-MIB = 1 << 20
 
 
 @dataclass
@@ -51,10 +56,10 @@ class Cell:
         return statistics.median(self.ratios()) > ALLOWED and set(self.chosen) != {"native"}
 
 
-def perf_command(ranks: int, rate: str, calls: int, largest: str, file: str) -> list[str]:
-    """The command of one round, without the folder that the repository is in."""
-    perf = f"build/bin/hlq_perf --alg auto,{','.join(SHOWN)} -b 64K -e {largest} -n {calls} -w 2"
-    return ["launch/netlab", str(ranks), rate, "--", *shlex.split(perf), "-c", "0", "--json", file]
+def perf_options(calls: int, largest: str) -> list[str]:
+    """What hlq_perf is told in each round."""
+    algorithms = ",".join(["auto", *SHOWN])
+    return shlex.split(f"--alg {algorithms} -b 64K -e {largest} -n {calls} -w 2 -c 0")
 
 
 def measure(ranks: int, rate: str, options: argparse.Namespace) -> dict[int, Cell]:
@@ -62,28 +67,12 @@ def measure(ranks: int, rate: str, options: argparse.Namespace) -> dict[int, Cel
     cells: dict[int, Cell] = {}
     for number in range(options.rounds):
         print(f"links.py: {ranks} ranks, {rate}, round {number + 1}", file=sys.stderr, flush=True)
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "rows.json"
-            command = perf_command(ranks, rate, options.calls, options.largest, str(file))
-            subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-            rows = json.loads(file.read_text())["rows"]
-        for row in rows:
+        for row in run_perf(ranks, rate, perf_options(options.calls, options.largest))["rows"]:
             cell = cells.setdefault(row["size"], Cell())
             cell.time_s.setdefault(row["asked"], []).append(row["time_us"] * 1e-6)
             if row["asked"] == "auto":
                 cell.chosen.append(row["alg"])
     return cells
-
-
-def size_text(size: int) -> str:
-    """64 KiB, 16 MiB."""
-    return f"{size // MIB} MiB" if size >= MIB else f"{size >> 10} KiB"
-
-
-def time_text(seconds: list[float]) -> str:
-    """Milliseconds: median, and from the least to the most."""
-    middle, low, high = (1e3 * f(seconds) for f in (statistics.median, min, max))
-    return f"{middle:.3g} ({low:.3g} … {high:.3g})"
 
 
 def chosen_text(chosen: list[str]) -> str:
@@ -99,12 +88,10 @@ def print_link(ranks: int, rate: str, cells: dict[int, Cell]) -> None:
     print("|---|---|---|---|---|---|")
     for size, cell in cells.items():
         times = [time_text(cell.time_s[name]) for name in ["auto", *SHOWN]]
-        ratios = cell.ratios()
-        ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} … {ratios[-1]:.2f})"
         mark = " **slower**" if cell.misses() else ""
         print(
             f"| {size_text(size)} | {chosen_text(cell.chosen)} | {' | '.join(times)} "
-            f"| {ratio}{mark} |"
+            f"| {ratio_text(cell.ratios())}{mark} |"
         )
 
 
@@ -131,8 +118,9 @@ sum, which with codes shares the processors here, so that 10 Gb/s and more are n
 
 def print_head(options: argparse.Namespace) -> None:
     """What the tables are, and how to make them again."""
-    example = shlex.join(perf_command(4, "1gbit", options.calls, options.largest, "FILE"))
-    command = shlex.join(["bench/links.py", *sys.argv[1:]])
+    words = [PERF, *perf_options(options.calls, options.largest), "--json", "FILE"]
+    example = shlex.join(network_command(4, "1gbit", words))
+    command = command_text("bench/links.py", sys.argv[1:])
     print(
         HEAD.format(
             command=command,
@@ -158,7 +146,11 @@ def main() -> int:
     missed = 0
     for ranks in map(int, options.ranks.split(",")):
         for rate in options.rates.split(","):
-            cells = measure(ranks, rate, options)
+            try:
+                cells = measure(ranks, rate, options)
+            except RunFailed as failure:
+                print(f"links.py: {ranks} ranks, {rate}: {failure}", file=sys.stderr)
+                return 1
             print_link(ranks, rate, cells)
             sys.stdout.flush()
             missed += sum(cell.misses() for cell in cells.values())
