@@ -88,6 +88,11 @@ def bits_per_second(rate: str) -> float | None:
     return int(number) * UNITS[unit]
 
 
+def ring_bits(ranks: int, size: int) -> float:
+    """What each rank sends at least to sum tensors of this size among so many ranks, in bits."""
+    return 2 * (ranks - 1) / ranks * 8 * size
+
+
 def bytes_of(text: str) -> int:
     """65536 of "64K". ValueError if it is no size."""
     number, unit = (text[:-1], text[-1]) if text[-1:] in "KMG" else (text, "")
