@@ -7,9 +7,9 @@
 
 Rows are matched by what was run. The ratio is that of the second to the first, in brackets from
 the least to the most that the spreads of both allow: of hlq_perf from the fastest to the slowest
-call, of netlab.py of the rounds, of hlq_kernels the 80 % range that it tells itself. A
-row is marked where the ratio 1 lies outside. hlq_kernels is compared by speed beside memcpy, which
-a busy machine changes less than GB/s. Rows that one run alone has are listed below.
+call, of netlab.py over its rounds, of hlq_kernels the 80 % range that it tells itself. A row is
+marked where the ratio 1 lies outside. hlq_kernels is compared by speed beside memcpy, which a busy
+machine changes less than GB/s. Rows that one run alone has are listed below.
 
 Exit code 0, whatever changed; 2: a file that is none of these, or two of different tools.
 """
@@ -198,8 +198,7 @@ def main(words: list[str]) -> int:
     except BadInput as error:
         print(f"compare.py: {error}", file=sys.stderr)
         return 2
-    for line in compare(first, second, options.changed):
-        print(line)
+    print("\n".join(compare(first, second, options.changed)))
     return 0
 
 

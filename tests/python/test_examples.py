@@ -81,6 +81,18 @@ def test_bf16_counts_two_bytes_a_number(tmp_path: Path) -> None:
     assert result["bytes_sent_per_rank"] == 3 * 2 * DIGITS_PARAMETERS
 
 
+def test_steps_are_logged(tmp_path: Path) -> None:
+    log = tmp_path / "steps.jsonl"
+    program = jobs.mpirun(2, jobs.EXAMPLES / "train_digits.py")
+    result = train([*program, "--log", log], tmp_path, comm="hook", steps=6, points=6)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [{key: line[key] for key in ("step", "loss", "bytes")} for line in lines] == [
+        pytest.approx(point) for point in result["curve"]
+    ], "which averages over ranks step by step"
+    seconds = [line["seconds"] for line in lines]
+    assert seconds == sorted(seconds) and seconds[0] > 0 and seconds[-1] <= result["seconds"]
+
+
 def test_examples_run_alone(tmp_path: Path) -> None:
     program = [sys.executable, jobs.EXAMPLES / "train_digits.py"]
     result = train(program, tmp_path, comm="hook", steps=10)
@@ -93,6 +105,7 @@ def test_examples_run_alone(tmp_path: Path) -> None:
         (["--bits", "many"], "argument --bits: invalid float value: 'many'"),
         (["--algorithm", "none"], "argument --algorithm: invalid choice: 'none'"),
         (["--steps", "0"], "argument --steps: must be at least 1"),
+        (["--log", "/nowhere/at/all"], "folder of /nowhere/at/all does not exist"),
         (["--json", "/nowhere/at/all.json"], "folder of /nowhere/at/all.json does not exist"),
     ],
 )

@@ -95,6 +95,13 @@ def arguments(description: str, steps: int) -> argparse.Namespace:
         help="of the curve, and lines of progress (%(default)s)",
     )
     parser.add_argument("--json", type=writable, metavar="FILE", help="write the result there")
+    parser.add_argument(
+        "--log",
+        type=writable,
+        metavar="FILE",
+        help="write a line of JSON for each step there: loss (mean over ranks, before the step), "
+        "seconds since the start and bytes sent, after it",
+    )
     return parser.parse_args()
 
 
@@ -169,6 +176,31 @@ def _score(model: nn.Module, held_out: list[tuple[Tensor, Tensor]]) -> list[floa
     return _mean_over_ranks(loss, accuracy)
 
 
+class StepLog:
+    """Loss, seconds and bytes of each step. What it costs is no part of the seconds.
+
+    Losses of all ranks are averaged at the end: on a slow network, one more collective in each step
+    would be seen in its time.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[dict[str, float]] = []
+
+    def add(self, loss: float, seconds: float, sent: int) -> None:
+        """Notes a step; seconds are since the start."""
+        step = len(self._lines) + 1
+        self._lines.append({"step": step, "loss": loss, "seconds": seconds, "bytes": sent})
+
+    def write(self, path: Path) -> None:
+        """Averages the losses, on all ranks; rank 0 writes."""
+        losses = _mean_over_ranks(*(line["loss"] for line in self._lines))
+        if place().rank == 0:
+            pairs = zip(self._lines, losses, strict=True)
+            path.write_text(
+                "".join(json.dumps(line | {"loss": loss}) + "\n" for line, loss in pairs)
+            )
+
+
 def _train(task: Task, options: argparse.Namespace, here: Place) -> dict[str, object]:
     model = DistributedDataParallel(task.model)
     average = Average(options, model, here.size)
@@ -176,6 +208,7 @@ def _train(task: Task, options: argparse.Namespace, here: Place) -> dict[str, ob
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.steps)
     curve: list[dict[str, float]] = []
     recent: list[float] = []
+    log = StepLog()
     every = max(1, options.steps // options.points)
     dist.barrier()
     start = time.perf_counter()
@@ -187,6 +220,8 @@ def _train(task: Task, options: argparse.Namespace, here: Place) -> dict[str, ob
         optimizer.step()
         schedule.step()
         recent.append(loss.item())
+        if options.log:
+            log.add(recent[-1], time.perf_counter() - start, average.bytes_sent())
         if step % every == 0 or step == options.steps:
             (mean,) = _mean_over_ranks(sum(recent) / len(recent))
             recent.clear()
@@ -195,6 +230,8 @@ def _train(task: Task, options: argparse.Namespace, here: Place) -> dict[str, ob
                 megabytes = average.bytes_sent() / 1e6
                 print(f"  step {step:5d}  loss {mean:.4f}  sent {megabytes:8.2f} MB", flush=True)
     seconds = time.perf_counter() - start
+    if options.log:
+        log.write(options.log)
     loss, accuracy = _score(task.model, task.held_out)
     return {
         "comm": options.comm,
@@ -226,8 +263,9 @@ def run(name: str, make: Callable[[int, Place], Task], options: argparse.Namespa
         make: builds the task of one rank from seed and place.
         options: from arguments().
     """
-    # Ranks on one machine share its cores.
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // place().local_size))
+    # Ranks on one machine share its cores. In network namespaces they cannot know: they are told.
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // place().local_size))
     try:
         here = _start(options)
         task = make(options.seed, here)
