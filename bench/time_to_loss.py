@@ -147,8 +147,8 @@ def read_arguments(words: list[str]) -> argparse.Namespace:
     add("--seed", type=alone(between(int, 0, 1_000_000)), default=0, help="default 0")
     add("--rounds", type=alone(between(int, 1, 1000)), default=1, help="default 1")
     add("--loss", type=alone(between(float, 0, 1000)), help="to reach, instead of the default")
-    add("--smooth", type=alone(between(int, 1, 1000)), default=10, metavar="STEPS",
-        help="the loss is a mean over so many (default 10)")  # fmt: skip
+    add("--smooth", type=alone(between(int, 1, 1000)), default=20, metavar="STEPS",
+        help="the loss is a mean over so many (default 20)")  # fmt: skip
     add("--quick", action="store_true", help="2 ranks, 100 Mb/s, 30 steps, unless given")
     add("--output", type=Path, default=ROOT / "build/time_to_loss", help="folder")
     add("--docs", action="store_true", help="writes docs/ and bench/results/ as well")

@@ -16,11 +16,13 @@ try:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
     from matplotlib.axes import Axes
+    from matplotlib.ticker import LogLocator, NullLocator
 except ImportError as missing:
     sys.exit(f"time_to_loss.py: {missing}; run it with the Python of .venv, which launch/env makes")
 
 EXAMPLES = {"bytes": "byte-level transformer", "digits": "classifier of digits"}
 COLOURS = {"fp32": "#000000", "bf16": "#777777", "hlq 4": "#0072B2"}
+LOG_FROM = 10  # the highest loss over the lowest, from which on the axis is logarithmic
 
 Run = dict[str, Any]
 Link = tuple[str, int, str]  # example, ranks, rate
@@ -155,21 +157,27 @@ def page(results: Results, picture: str) -> str:
 
 def draw_panel(axes: Axes, results: Results, link: Link) -> None:
     """Loss against seconds on one link; the loss to reach as a line, and where it is reached."""
+    levels = [results.target(link)]
     for gradients in results.gradients:
         for number, run in enumerate(results.runs(link, gradients)):
+            means = smoothed(run["loss"], results.smooth)
+            levels += means[results.smooth - 1 :]
             look = {"color": COLOURS[gradients], "lw": 1.3}
             label = gradients if number == 0 else None
-            axes.plot(run["seconds"], smoothed(run["loss"], results.smooth), label=label, **look)
+            axes.plot(run["seconds"], means, label=label, **look)
             at = results.reached(run)
             if at is not None:
                 axes.plot(run["seconds"][at], results.target(link), "o", ms=5, **look)
     axes.axhline(results.target(link), color="#D55E00", lw=0.8, ls="--")
     axes.set_title(f"{link[0]}, {link[1]} ranks, {rate_text(link[2])}", fontsize=10)
-    axes.set(xlim=(0, None), yscale="log")
+    axes.set(xlim=(0, None))
+    if max(levels) > LOG_FROM * min(levels) > 0:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(lambda value, _: short(value))
-    axes.yaxis.set_minor_formatter(lambda value, _: short(value))
-    axes.tick_params(axis="y", which="both", labelsize=8)
-    axes.grid(alpha=0.3, which="both")
+    axes.tick_params(axis="y", labelsize=8)
+    axes.grid(alpha=0.3)
 
 
 def plot(results: Results, file: Path) -> None:
