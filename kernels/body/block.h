@@ -18,6 +18,10 @@ enum { SAFE_EIGHTHS = 800, RESCUE_EIGHTHS = 512 };
 /* Codes of at most this many bits use their boundary points, see overloaded(). */
 enum { EXACT_BITS = 3 };
 
+/* Codes of so many bits fit at the step after the one their norm picked: that is 1.3 times as wide
+   or more, so N(y) < 2^bits / 1.3 there, and rounding adds 1 at most: less than 2^bits. */
+enum { SURE_BITS = 3 };
+
 typedef struct {
     uint32_t bit0, bit1; /* of the ramp step of each lane */
     int wide;
@@ -87,9 +91,9 @@ HLQ_BODY ramp_choice quantize_on_ramp(hlq_lattice lattice, const hlq_steps *step
     uint32_t beyond;
     ramp_choice ramp = ramp_for_norm(steps, norm, 0, &beyond);
     if (beyond) ramp = ramp_for_norm(steps, norm, 1, &beyond);
-    for (;;) {
+    for (int is_sure = u != NULL;;) {
         quantize(lattice, y, by_ramp(steps->gain, ramp), u, point);
-        if (u) return ramp;
+        if (is_sure) return ramp;
         uint32_t climb = overloaded(lattice, point, bits);
         uint32_t at_top = climb & ramp.bit0 & ramp.bit1;
         if (at_top && !ramp.wide) {
@@ -100,6 +104,7 @@ HLQ_BODY ramp_choice quantize_on_ramp(hlq_lattice lattice, const hlq_steps *step
         if (!climb) return ramp;
         ramp.bit1 ^= ramp.bit0 & climb;
         ramp.bit0 ^= climb;
+        is_sure = bits >= SURE_BITS;
     }
 }
 

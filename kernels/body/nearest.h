@@ -74,8 +74,10 @@ HLQ_BODY void nearest_e8(const I n[HLQ_ROWS], const I d[HLQ_ROWS], int half, I p
     I step = i_select(halves, i_set(1), zero);
     I turned = i_select(halves, i_set(-1), i_set(2));
     M todo = m_select(halves, odd_halves, odd_integers);
+    M alike[HLQ_ROWS]; /* found by themselves, so that no compare waits for the one before */
+    for (int r = 0; r < HLQ_ROWS; r++) alike[r] = i_eq(a[r], key);
     for (int r = 0; r < HLQ_ROWS; r++) {
-        M here = m_and(i_eq(a[r], key), todo);
+        M here = m_and(alike[r], todo);
         todo = m_andnot(todo, here);
         point[r] = i_add_signed(i_shl(n[r], 1), i_select(here, turned, step), d[r]);
     }

@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#ifndef HLQ_PLANES_ARE_WORDS /* of the vocabulary itself */
+
 HLQ_BODY void planes_store(const I z[HLQ_ROWS], int bits, uint32_t *planes)
 {
     for (int j = 0; j < bits; j++) {
@@ -21,6 +23,8 @@ HLQ_BODY void planes_load(const uint32_t *planes, int bits, I z[HLQ_ROWS])
         for (int r = 0; r < HLQ_ROWS; r++) z[r] = i_set_plane(z[r], planes[8 * j + r], j);
     }
 }
+
+#endif
 
 HLQ_BODY void planes_ripple(uint32_t *restrict acc, const uint32_t *restrict in, int bits)
 {

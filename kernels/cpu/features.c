@@ -19,8 +19,8 @@ uint32_t hlq_cpu_features(void)
     enum { OSXSAVE = 1 << 27, AVX = 1 << 28, F16C = 1 << 29 };       /* leaf 1, ecx */
     enum { AVX2 = 1 << 5, F = 1 << 16, DQ = 1 << 17, BW = 1 << 30 }; /* leaf 7, ebx */
     const uint32_t VL = UINT32_C(1) << 31;
-    enum { VBMI = 1 << 1 };         /* leaf 7, ecx */
-    enum { YMM = 0x6, ZMM = 0xe6 }; /* XCR0 */
+    enum { VBMI = 1 << 1, GFNI = 1 << 8 }; /* leaf 7, ecx */
+    enum { YMM = 0x6, ZMM = 0xe6 };        /* XCR0 */
     uint32_t a, b, c, d, found = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & OSXSAVE) || !(c & AVX)) return 0;
     int f16c = (c & F16C) != 0;
@@ -29,7 +29,7 @@ uint32_t hlq_cpu_features(void)
     if ((b & AVX2) && f16c && (saved & YMM) == YMM) found |= HLQ_CPU_AVX2;
     if ((b & F) && (b & DQ) && (b & BW) && (b & VL) && (saved & ZMM) == ZMM) {
         found |= HLQ_CPU_AVX512;
-        if (c & VBMI) found |= HLQ_CPU_VBMI;
+        if ((c & VBMI) && (c & GFNI)) found |= HLQ_CPU_VBMI;
     }
     return found;
 }
