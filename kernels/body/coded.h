@@ -119,6 +119,7 @@ HLQ_BODY uint64_t encode_run(hlq_lattice lattice, int dithered, const hlq_run *r
         }
         F y[HLQ_ROWS], sent[HLQ_ROWS], dither[HLQ_ROWS];
         I point[HLQ_ROWS], z[HLQ_ROWS];
+        fetch_source(&run->place, src, b + 2);
         ramp_choice ramp = {0, 0, 0};
         load_rotated(run, src, b, sign, y);
         const F *u = dither_of(lattice, dithered, run, b, dither);

@@ -29,6 +29,18 @@ HLQ_BODY void load_source(const hlq_place *place, const hlq_source *src, size_t 
     }
 }
 
+/* Has block i on its way to the cache. Processors look ahead by themselves, but not into the next
+   page, and not from block to block of a part that is dealt out. */
+HLQ_BODY void fetch_source(const hlq_place *place, const hlq_source *src, size_t i)
+{
+    enum { LINE_BYTES = 64 };
+    size_t bytes = HLQ_BLOCK_ELEMS * (src->rotated ? sizeof(float) : elem_bytes(src->dtype));
+    uint64_t index = src->rotated ? i : position(place, i);
+    if (i >= place->blocks) return;
+    const char *p = (const char *)src->data + index * bytes;
+    for (size_t at = 0; at < bytes; at += LINE_BYTES) __builtin_prefetch(p + at);
+}
+
 HLQ_BODY void fill_rows(F x[HLQ_ROWS], float value)
 {
     for (int r = 0; r < HLQ_ROWS; r++) x[r] = f_set(value);
