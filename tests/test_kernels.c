@@ -32,6 +32,19 @@ static uint64_t seen[COUNTS];
 enum { USUAL = 0x1f80, HOSTILE = 0x1f80 | 0x4000 | 0x8000 | 0x0040 };
 static void environment_set(unsigned value) { _mm_setcsr(value); }
 static unsigned environment(void) { return _mm_getcsr(); }
+#elif defined(__aarch64__)
+/* Rounds up, flushes denormals of all types to zero, replaces every NaN by the default one. */
+enum { USUAL = 0, HOSTILE = 1 << 22 | 1 << 24 | 1 << 25 | 1 << 19 };
+static void environment_set(unsigned value)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)value));
+}
+static unsigned environment(void)
+{
+    uint64_t value;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(value));
+    return (unsigned)value;
+}
 #else
 enum { USUAL = FE_TONEAREST, HOSTILE = FE_UPWARD };
 static void environment_set(unsigned value) { fesetround((int)value); }

@@ -1,6 +1,6 @@
 /*
  * Detection by CPUID and XCR0: an instruction set counts only if the operating system also saves
- * its registers.
+ * its registers. NEON is part of every AArch64.
  */
 #include "features.h"
 
@@ -33,6 +33,10 @@ uint32_t hlq_cpu_features(void)
     }
     return found;
 }
+
+#elif defined(__aarch64__)
+
+uint32_t hlq_cpu_features(void) { return HLQ_CPU_NEON; }
 
 #else
 

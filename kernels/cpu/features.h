@@ -11,6 +11,7 @@ enum {
     HLQ_CPU_AVX2 = 1 << 0,
     HLQ_CPU_AVX512 = 1 << 1, /* F, BW, DQ, VL */
     HLQ_CPU_VBMI = 1 << 2,   /* of AVX-512, and GFNI */
+    HLQ_CPU_NEON = 1 << 3,   /* of AArch64 */
 };
 
 uint32_t hlq_cpu_features(void);

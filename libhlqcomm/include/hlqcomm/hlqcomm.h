@@ -84,7 +84,7 @@ HLQ_API const char *hlq_status_string(hlq_status status);
 /* "0.1.0". Static storage. */
 HLQ_API const char *hlq_version(void);
 /*
- * Name of the kernel variant in use ("avx512", "avx2", "scalar"), chosen once per process from
+ * Name of the kernel variant in use ("avx512", "neon", "scalar" …), chosen once per process from
  * what the processor offers, or by the environment variable HLQ_KERNELS. NULL if HLQ_KERNELS names
  * a variant that does not exist or cannot run here; creating a communicator then fails with
  * HLQ_E_ISA. Thread safe.
