@@ -98,7 +98,8 @@ them; hlq 4 is the DDP hook at 4 bits with error feedback, over MPI. Same seed: 
 batches. The loss is that of training, a mean over {smooth} steps; the one to reach is {which}.
 Seconds count from the first step, start-up left out; bytes are what a rank has sent until then. "On
 the wire" is what those bytes alone take at the rate: the rest is arithmetic, for which all ranks
-share {cores} cores, and waiting. {spread}
+share {cores} cores, and waiting. Open MPI polls while it waits, gloo sleeps: where there are more
+ranks than cores, waiting over MPI slows the others down. {spread}
 """
 
 
