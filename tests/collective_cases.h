@@ -413,38 +413,4 @@ static inline void check_all_collectives(test_rank *me, void *argument)
     if (argument && me->rank == 0) *(uint64_t *)argument = digest;
 }
 
-/* Messages that flow: of several chunks, the last one short, of several pieces; 4 ranks at most. */
-static inline void check_flows(test_rank *me, void *argument)
-{
-    static const size_t count_of[] = {1400003, 1100001, 500009, 300001};
-    enum { ALGORITHMS = 2, CASES = 4 * ALGORITHMS };
-    uint64_t *digest = argument;
-    if (me->size == 1) return;
-    for (int i = 0; i < CASES; i++) {
-        hlq_options options = HLQ_OPTIONS_INIT;
-        hlq_comm *comm = NULL;
-        collective_case c = {
-            .operation = (hlq_operation)(i % 4),
-            .algorithm = i < 4 ? HLQ_ALG_TWOSHOT : HLQ_ALG_ONESHOT,
-            .dtype = i < 4 ? HLQ_FLOAT32 : HLQ_BFLOAT16,
-            .count = i == 0 || i == 4 ? count_of[0] : count_of[me->size - 1],
-            .bits = i < 4 ? 7.9 : 11,
-            .size = 1,
-            .draw = hlq_rng_laplace,
-            .in_place = i < 4,
-            .dither = i == 6,
-            .stream = 7000 + (uint64_t)i,
-        };
-        options.seed = c.stream;
-        options.dither = c.dither;
-        hlq_test_case("flows: %d ranks, %s, %s, count %zu", me->size,
-                      hlq_operation_name(c.operation), hlq_algorithm_name(c.algorithm), c.count);
-        if (CHECK_EQ(rank_create(me, &options, &comm), HLQ_OK)) {
-            uint64_t more = check_collective(me, comm, &c);
-            if (digest && me->rank == 0) *digest = 31 * *digest + more;
-        }
-        rank_destroy(me, comm);
-    }
-}
-
 #endif

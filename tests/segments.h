@@ -13,7 +13,8 @@ static inline size_t segment_encode(const hlq_kernels *kernels, const hlq_frame 
                                     hlq_code_stats *stats)
 {
     hlq_writer w;
-    hlq_writer_begin(&w, kernels, frame, source, scratch, segment, stats);
+    hlq_team team = {kernels, 1};
+    hlq_writer_begin(&w, &team, frame, source, scratch, segment, stats);
     while (!hlq_writer_is_done(&w)) hlq_writer_next(&w);
     return w.bytes;
 }

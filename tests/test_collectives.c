@@ -2,7 +2,7 @@
  * Every collective with every type on threads: the cases of collective_cases.h for 1 to 17 ranks,
  * and again with every kernel variant, which changes no bit.
  */
-#include "collective_cases.h"
+#include "flow_cases.h"
 #include "variants.h"
 
 int main(int argc, char **argv)

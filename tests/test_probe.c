@@ -6,7 +6,7 @@
 
 #include <collective/comm.h>
 
-enum { ELEMS = 100000, TIMES_BYTES = 40 };
+enum { ELEMS = 100000, TIMES_BYTES = 56 };
 
 /* A carrier that is slow. */
 typedef struct carrier {
@@ -169,21 +169,25 @@ static void damaged_times_are_an_error(test_rank *me, void *argument)
 /* Lines that were measured, and what follows from them. */
 static void the_lines_decide(void)
 {
-    hlq_probe p = {.is_done = 1, .plain = {10e-6, 1e-9}, .coded = {100e-6, 0.5e-9}};
+    /* Of 16384, 65536 and 524288 numbers. */
+    hlq_probe p = {
+        .is_done = 1, .plain = {{10e-6, 100e-6, 800e-6}}, .coded = {{40e-6, 60e-6, 200e-6}}};
     hlq_test_case("lines");
-    CHECK(!hlq_probe_says_coded(&p, 1000, 4));
-    CHECK(!hlq_probe_says_coded(&p, 150000, 4)); /* 160 against 175 µs */
-    CHECK(!hlq_probe_says_coded(&p, 185000, 4)); /* 195 against 192.5 µs: by less than 5 % */
-    CHECK(hlq_probe_says_coded(&p, 300000, 4));
-    CHECK(!hlq_probe_says_coded(&p, 300000, 2)); /* half the plain bytes, as many codes */
-    CHECK(hlq_probe_says_coded(&p, 150000, 8));
-    /* Beyond 2 MiB as at 2 MiB, where the start still decides. */
-    p.plain = (hlq_line){100e-6, 1e-9};
-    p.coded = (hlq_line){10e-6, 1.01e-9};
-    CHECK(hlq_probe_says_coded(&p, 1 << 19, 4));
-    CHECK(hlq_probe_says_coded(&p, 1 << 28, 4));
+    CHECK(!hlq_probe_says_coded(&p, 100, 4));
+    CHECK(!hlq_probe_says_coded(&p, 16384, 4));
+    CHECK(!hlq_probe_says_coded(&p, 35000, 4)); /* 44 and 47 us */
+    CHECK(hlq_probe_says_coded(&p, 40000, 4));  /* 53 and 49 us */
+    CHECK(hlq_probe_says_coded(&p, 65536, 4));
+    CHECK(!hlq_probe_says_coded(&p, 65536, 2)); /* half the plain bytes, as many codes */
+    CHECK(hlq_probe_says_coded(&p, 524288, 4));
+    /* Beyond 2 MiB as at 2 MiB. */
+    CHECK(hlq_probe_says_coded(&p, (size_t)1 << 30, 4));
+    p.coded.seconds[2] = 770e-6;
+    CHECK(!hlq_probe_says_coded(&p, (size_t)1 << 30, 4)); /* not by the margin */
+    p.coded.seconds[2] = 750e-6;
+    CHECK(hlq_probe_says_coded(&p, (size_t)1 << 30, 4));
     p.is_done = 0;
-    CHECK(hlq_probe_says_coded(&p, 1000, 4));
+    CHECK(hlq_probe_says_coded(&p, 100, 4));
 }
 
 int main(void)

@@ -79,6 +79,27 @@ static const char *probe_fault(const hlq_options *o, hlq_probe *probe)
     return NULL;
 }
 
+/* Threads of this rank, by option or by the environment. */
+static const char *threads_fault(const hlq_options *o, int *threads)
+{
+    const char *word = getenv("HLQ_THREADS");
+    char *end = NULL;
+    long wanted = o ? o->threads : 0;
+    if (wanted < 0 || wanted > HLQ_THREADS_MOST) {
+        return "options.threads is not 0 … "
+               "256";
+    }
+    if (!wanted && word) {
+        wanted = strtol(word, &end, 10);
+        if (*end || end == word || wanted < 1 || wanted > HLQ_THREADS_MOST) {
+            return "HLQ_THREADS is not a number from 1 to "
+                   "256";
+        }
+    }
+    *threads = hlq_team_threads(wanted ? (int)wanted : 1);
+    return NULL;
+}
+
 /* What is wrong with this rank's options or surroundings goes into the terms, for all to know. */
 static hlq_terms creation_terms(const hlq_options *o, int64_t node, int is_probing,
                                 const char *fault)
@@ -171,13 +192,16 @@ hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_o
         return hlq_create_failed(status, NULL);
     }
     char log_fault[80];
+    int threads = 1;
     c->log = hlq_logger_of(options, log_fault, sizeof log_fault);
     const char *fault = options ? options_fault(options) : NULL;
     if (!fault && *log_fault) fault = log_fault;
     if (!fault) fault = probe_fault(options, &c->probe);
+    if (!fault) fault = threads_fault(options, &threads);
     if (!comm) fault = "comm is NULL";
     c->options = options && !fault ? *options : defaults;
     c->kernels = hlq_kernels_get();
+    c->team = (hlq_team){c->kernels, threads};
     hlq_terms mine = creation_terms(&c->options, node_of(c), c->probe.is_wanted, fault);
     status = agree(c, &mine);
     if (status != HLQ_OK) {

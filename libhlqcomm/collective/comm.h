@@ -11,6 +11,7 @@
 
 #include <kernels/kernels.h>
 #include <wire/codec.h>
+#include <wire/team.h>
 
 #include <hlqcomm/transport.h>
 
@@ -20,6 +21,7 @@ struct hlq_comm {
     hlq_options options;
     hlq_logger log;
     const hlq_kernels *kernels;
+    hlq_team team; /* these kernels on threads */
     hlq_nodes nodes;
     hlq_probe probe;
     struct hlq_request *active; /* collectives under way, oldest first */

@@ -1,10 +1,11 @@
 /*
- * The probe: all-reduces of made-up numbers, plain and coded, small and large, in turns:
+ * The probe: all-reduces of made-up numbers, plain and coded, of several sizes, in turns:
  *
- *   turn    small plain, small coded, large plain, large coded; then ranks exchange their times,
- *           and of each run that of the slowest rank counts
+ *   turn    of each size, from small to large, plain, then coded; before each run ranks meet, so
+ *           that none counts what others still had to do for the last; then they exchange their
+ *           times, and of each run that of the slowest rank counts
  *   again   until there are enough turns for their time, which all ranks know alike
- *   then    a line through the best of both sizes, for each kind
+ *   then    lines from size to size through the best of them, for each kind
  *
  * Machines and networks are shared, and what disturbs a run only adds to its time; so the more
  * turns there are, the nearer is the best of them to what the run itself takes.
@@ -20,8 +21,9 @@
 #include <stddef.h>
 #include <string.h>
 
-enum { PLAIN, CODED, KINDS, SIZES = 2, RUNS = SIZES * KINDS, TURNS_LEAST = 3, TURNS_MOST = 15 };
-static const size_t elems_of[SIZES] = {1 << 16, 1 << 19};
+enum { PLAIN, CODED, KINDS, SIZES = HLQ_PROBE_SIZES, RUNS = SIZES * KINDS };
+enum { TURNS_LEAST = 3, TURNS_MOST = 15 };
+static const size_t elems_of[SIZES] = {1 << 14, 1 << 16, 1 << 19};
 
 /* Seconds after which there is no further turn than the least. */
 static const double enough = 0.5;
@@ -37,6 +39,8 @@ typedef struct times {
 
 typedef struct space {
     int turn, run;             /* 0 … TURNS_MOST-1, 0 … RUNS-1: which is under way */
+    int has_met;               /* for that run */
+    uint64_t here, *there;     /* number of a run that a rank is about to begin; all ranks' */
     double begin, spent;       /* of the run; all of them so far */
     double best[SIZES][KINDS]; /* of the turns so far; of each, the slowest rank's */
     hlq_child child[SIZES][KINDS];
@@ -66,6 +70,7 @@ static space lay_out(const hlq_walk *w, hlq_arena *arena)
     hlq_arena_take(arena, sizeof(space)); /* itself */
     space s = {
         .x = hlq_arena_take(arena, elems_of[SIZES - 1] * sizeof(float)),
+        .there = hlq_arena_take(arena, (size_t)w->size * sizeof(uint64_t)),
         .theirs = hlq_arena_take(arena, (size_t)w->size * sizeof(times)),
     };
     for (int size = 0; size < SIZES; size++) {
@@ -103,6 +108,24 @@ static void share(hlq_walk *w, space *s)
 
 enum { BEGIN, DRIVE, HEAR, END };
 
+/* Ranks tell each other which run comes next; and heard the same. */
+static void meet(hlq_walk *w, space *s)
+{
+    s->here = (uint64_t)(s->turn * RUNS + s->run);
+    s->has_met = 1;
+    hlq_send_to_all(w, &s->here, sizeof s->here);
+    for (int p = 0; p < w->size; p++) w->in[p] = (hlq_message){&s->there[p], sizeof *s->there};
+}
+
+static hlq_status check_meeting(const hlq_walk *w, const space *s)
+{
+    for (int p = 0; p < w->size; p++) {
+        if (p == w->rank || s->there[p] == s->here) continue;
+        return hlq_fail(w, HLQ_E_WIRE, "from rank %d: the number of a run is damaged", p);
+    }
+    return HLQ_OK;
+}
+
 /* Steps of one run after the other, until one has an exchange to make; then the turn is over. */
 static hlq_status drive(hlq_walk *w)
 {
@@ -110,7 +133,13 @@ static hlq_status drive(hlq_walk *w)
     for (; s->run < RUNS; s->run++) {
         int size = s->run / KINDS, kind = s->run % KINDS, done;
         hlq_child *child = &s->child[size][kind];
+        if (!s->has_met) {
+            meet(w, s);
+            w->next = DRIVE;
+            return HLQ_OK;
+        }
         if (!s->begin) {
+            HLQ_TRY(check_meeting(w, s));
             child->walk.next = 0;
             child->walk.stats = &s->ignored;
             s->begin = hlq_now();
@@ -120,6 +149,7 @@ static hlq_status drive(hlq_walk *w)
         if (!done) return HLQ_OK;
         s->mine.taken[size][kind] = hlq_now() - s->begin;
         s->begin = 0;
+        s->has_met = 0;
     }
     share(w, s);
     w->next = HEAR;
@@ -140,23 +170,21 @@ static hlq_status begin(hlq_walk *w)
 }
 
 /* Deterministic, since all have the same times. */
-static hlq_line line_of(const space *s, int kind)
-{
-    double small = s->best[0][kind], large = s->best[1][kind];
-    double each = fmax((large - small) / (double)(elems_of[1] - elems_of[0]), 0);
-    return (hlq_line){fmax(small - each * (double)elems_of[0], 0), each};
-}
-
 static void decide(const hlq_walk *w, const space *s)
 {
     hlq_probe *probe = &w->comm->probe;
-    probe->plain = line_of(s, PLAIN);
-    probe->coded = line_of(s, CODED);
+    for (int size = 0; size < SIZES; size++) {
+        probe->plain.seconds[size] = s->best[size][PLAIN];
+        probe->coded.seconds[size] = s->best[size][CODED];
+    }
     probe->is_done = 1;
-    hlq_log(w->comm, HLQ_LOG_INFO,
-            "probe: float32 sums take %.0f us + %.2f ns per number plain, %.0f us + %.2f ns coded",
-            1e6 * probe->plain.start, 1e9 * probe->plain.each, 1e6 * probe->coded.start,
-            1e9 * probe->coded.each);
+    const double *plain = probe->plain.seconds, *coded = probe->coded.seconds;
+    hlq_log(
+        w->comm, HLQ_LOG_INFO,
+        "probe: sums of 64 KiB, 256 KiB and 2 MiB of float32 take %.0f, %.0f and %.0f us plain, "
+        "%.0f, %.0f and %.0f us coded",
+        1e6 * plain[0], 1e6 * plain[1], 1e6 * plain[2], 1e6 * coded[0], 1e6 * coded[1],
+        1e6 * coded[2]);
 }
 
 /* All ranks' times of a turn. */
@@ -182,13 +210,16 @@ static hlq_status hear(hlq_walk *w)
     return HLQ_OK;
 }
 
-/* Beyond the large size times grow as sizes do: the slope between two times is less certain than
-   either of them, and what a start costs is little there. */
-static double predicted(const hlq_line *line, double numbers)
+static double predicted(const hlq_curve *curve, double numbers)
 {
-    double large = (double)elems_of[SIZES - 1];
-    if (numbers <= large) return line->start + line->each * numbers;
-    return (line->start + line->each * large) * numbers / large;
+    const double *seconds = curve->seconds;
+    if (numbers <= (double)elems_of[0]) return seconds[0];
+    for (int i = 1; i < SIZES; i++) {
+        double low = (double)elems_of[i - 1], high = (double)elems_of[i];
+        if (numbers > high) continue;
+        return seconds[i - 1] + (seconds[i] - seconds[i - 1]) * (numbers - low) / (high - low);
+    }
+    return seconds[SIZES - 1] * numbers / (double)elems_of[SIZES - 1];
 }
 
 int hlq_probe_says_coded(const hlq_probe *probe, size_t elems, size_t width)

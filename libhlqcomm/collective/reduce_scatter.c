@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, HLQ_SUM_BLOCKS); }
+static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, 0); }
 
 static hlq_status add_parts(hlq_walk *w, int i)
 {
@@ -29,7 +29,7 @@ static hlq_status add_parts(hlq_walk *w, int i)
 
 static hlq_status send_parts(hlq_walk *w)
 {
-    hlq_send_parts(w, hlq_legs_begin(w, HLQ_SUM_BLOCKS), add_parts);
+    hlq_send_parts(w, hlq_legs_begin(w, 0), add_parts);
     return HLQ_OK;
 }
 

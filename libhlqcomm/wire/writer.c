@@ -19,7 +19,7 @@ static void begin_segment(hlq_writer *w, int16_t *exponent)
     hlq_frame *frame = &w->frame;
     size_t blocks = frame->place.blocks;
     uint8_t *code = w->segment + HLQ_HEADER_BYTES;
-    w->kernels->exponents(&frame->place, &w->source, exponent);
+    hlq_team_exponents(&w->team, &frame->place, &w->source, exponent);
     int base = hlq_base_of_exponents(frame->dtype, exponent, blocks);
     w->rest = hlq_segment_begin(frame, base, w->segment);
     w->rest.bits = w->bits;
@@ -39,12 +39,12 @@ static void begin_segment(hlq_writer *w, int16_t *exponent)
     }
 }
 
-void hlq_writer_begin(hlq_writer *w, const hlq_kernels *kernels, const hlq_frame *frame,
+void hlq_writer_begin(hlq_writer *w, const hlq_team *team, const hlq_frame *frame,
                       const hlq_source *source, hlq_scratch scratch, uint8_t *segment,
                       hlq_code_stats *stats)
 {
     *w = (hlq_writer){
-        .kernels = kernels,
+        .team = *team,
         .frame = *frame,
         .source = *source,
         .stats = stats,
@@ -69,7 +69,7 @@ static void write_within(hlq_writer *w)
     size_t blocks = run->place.blocks;
     const uint32_t *planes = run->planes;
     uint8_t *bits = w->bits;
-    w->stats->overloads += w->kernels->encode_within(run, &w->source, w->frame.allowed, bits);
+    w->stats->overloads += w->team.kernels->encode_within(run, &w->source, w->frame.allowed, bits);
     hlq_plan plan = hlq_count_bits(bits, blocks);
     put_bits(bits, blocks, hlq_segment_bits(blocks, w->segment));
     uint8_t *end = hlq_segment_lay_out(&w->frame, run, plan.coded, plan.planes, w->segment);
@@ -86,7 +86,7 @@ static void write_whole(hlq_writer *w)
         hlq_plan plan = hlq_count_bits(run->bits, run->place.blocks);
         uint8_t *end = (uint8_t *)run->planes + plan.planes * HLQ_PLANE_BYTES;
         memset(end, 0, (size_t)(w->segment + w->frame.bytes - end));
-        w->stats->overloads += w->kernels->encode(run, &w->source);
+        w->stats->overloads += hlq_team_encode(&w->team, run, &w->source);
     }
     hlq_segment_seal(&w->frame, w->segment);
     hlq_code_stats_add(w->stats, run);
@@ -110,7 +110,7 @@ static void write_piece(hlq_writer *w)
         memset(end, 0, (size_t)(last - end));
         end = last;
     }
-    w->stats->overloads += w->kernels->encode(&piece, &w->source);
+    w->stats->overloads += hlq_team_encode(&w->team, &piece, &w->source);
     hlq_piece_seal(w->segment, w->pieces, at, end);
     hlq_code_stats_add(w->stats, &piece);
     pass(&w->source, piece.place.blocks);

@@ -10,6 +10,7 @@
 #define HLQ_WIRE_WRITER_H
 
 #include "codec.h"
+#include "team.h"
 
 /* Per-block scratch of one segment: exponents for as long as begin() runs, bits until the end. */
 typedef struct hlq_scratch {
@@ -18,7 +19,7 @@ typedef struct hlq_scratch {
 } hlq_scratch;
 
 typedef struct hlq_writer {
-    const hlq_kernels *kernels;
+    hlq_team team;
     hlq_frame frame; /* of BOUND, bytes is the real size in the end */
     hlq_source source;
     hlq_run rest; /* blocks that are not coded yet */
@@ -30,7 +31,7 @@ typedef struct hlq_writer {
 
 /* A RAMP or BOUND segment of blocks of a source; of a frame without blocks, nothing at all. What
    coding costs is added to stats. All that is pointed to stays until the last piece. */
-void hlq_writer_begin(hlq_writer *w, const hlq_kernels *kernels, const hlq_frame *frame,
+void hlq_writer_begin(hlq_writer *w, const hlq_team *team, const hlq_frame *frame,
                       const hlq_source *source, hlq_scratch scratch, uint8_t *segment,
                       hlq_code_stats *stats);
 

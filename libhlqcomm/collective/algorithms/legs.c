@@ -1,5 +1,5 @@
 /*
- * The pieces of legs.h: how parts travel, and where they lie.
+ * The pieces of legs.h: how parts travel, where they lie, and how they are sent.
  */
 #include "legs.h"
 #include <collective/choose.h>
@@ -86,7 +86,8 @@ static void lay_out_rank(const hlq_walk *w, hlq_arena *arena, hlq_legs *legs, in
 
 static hlq_legs lay_out(const hlq_walk *w, hlq_arena *arena, size_t acc_blocks)
 {
-    size_t n = (size_t)w->size, blocks = 0;
+    size_t n = (size_t)w->size, threads = (size_t)w->comm->team.threads, blocks = 0;
+    if (!acc_blocks) acc_blocks = threads * HLQ_SUM_BLOCKS;
     for (int p = 0; p < w->size; p++) {
         blocks = larger(blocks,
                         larger(hlq_part_to(w, p).place.blocks, hlq_part_from(w, p).place.blocks));
@@ -99,7 +100,8 @@ static hlq_legs lay_out(const hlq_walk *w, hlq_arena *arena, size_t acc_blocks)
         .bits_in = hlq_arena_take(arena, n * sizeof *legs.bits_in),
         .writer = hlq_arena_take(arena, n * sizeof *legs.writer),
         .reader = hlq_arena_take(arena, n * sizeof *legs.reader),
-        .run = hlq_arena_take(arena, n * sizeof *legs.run),
+        .piece = hlq_arena_take(arena, n * sizeof *legs.piece),
+        .run = hlq_arena_take(arena, threads * n * sizeof *legs.run),
         .exponent = hlq_arena_take(arena, blocks * sizeof *legs.exponent),
         .acc = hlq_arena_take(arena, acc_blocks * HLQ_BLOCK_ELEMS * sizeof *legs.acc),
     };
@@ -160,8 +162,7 @@ static int cut(const hlq_walk *w, hlq_legs *legs)
     return bytes ? (int)((bytes + legs->chunk - 1) / legs->chunk) : 1;
 }
 
-/* Of a message of so many bytes, chunk i begins there. */
-static size_t chunk_start(const hlq_legs *legs, int i, size_t bytes)
+size_t hlq_chunk_start(const hlq_legs *legs, int i, size_t bytes)
 {
     if (i && legs->chunk > bytes / (size_t)i) return bytes;
     return smaller((size_t)i * legs->chunk, bytes);
@@ -177,7 +178,7 @@ static void write_to(const hlq_walk *w, hlq_writer *writer, size_t bytes)
 
 static hlq_message chunk_of(const hlq_legs *legs, uint8_t *segment, size_t bytes, int i)
 {
-    size_t start = chunk_start(legs, i, bytes), end = chunk_start(legs, i + 1, bytes);
+    size_t start = hlq_chunk_start(legs, i, bytes), end = hlq_chunk_start(legs, i + 1, bytes);
     return (hlq_message){end > start ? segment + start : NULL, end - start};
 }
 
@@ -187,7 +188,7 @@ static hlq_status fill(hlq_walk *w, int i)
     for (int p = 0; p < w->size; p++) {
         hlq_writer *writer = &legs->writer[legs->is_to_all ? w->rank : p];
         const hlq_reader *reader = &legs->reader[p];
-        write_to(w, writer, chunk_start(legs, i + 1, writer->frame.bytes));
+        write_to(w, writer, hlq_chunk_start(legs, i + 1, writer->frame.bytes));
         w->out[p] = chunk_of(legs, writer->segment, writer->frame.bytes, i);
         w->in[p] = chunk_of(legs, reader->segment, reader->frame.bytes, i);
     }
@@ -207,7 +208,7 @@ static void begin_writer(const hlq_walk *w, hlq_legs *legs, const hlq_part *part
     hlq_scratch scratch = {legs->exponent, legs->bits_out[p]};
     frame.allowed = share_of_error(w, leg);
     double begin = hlq_now();
-    hlq_writer_begin(&legs->writer[p], w->comm->kernels, &frame, source, scratch, legs->out[p],
+    hlq_writer_begin(&legs->writer[p], &w->comm->team, &frame, source, scratch, legs->out[p],
                      stats);
     w->stats->seconds_encode += hlq_now() - begin;
 }
@@ -255,160 +256,6 @@ void hlq_send_own(hlq_walk *w, hlq_legs *legs, hlq_drain *drain)
 void hlq_share_own(hlq_walk *w, hlq_legs *legs, const hlq_source *source, hlq_drain *drain)
 {
     send_to_all(w, legs, source, HLQ_LEG_SUMS, &legs->coded, drain);
-}
-
-/* Reading ------------------------------------------------------------------------------------ */
-
-/* How much of rank p's message is there, after exchange i. In bound mode it is shorter than could
-   be. */
-static size_t arrived(const hlq_walk *w, hlq_legs *legs, int p, int i)
-{
-    hlq_reader *reader = &legs->reader[p];
-    if (p == w->rank) {
-        if (w->max_error > 0) reader->frame.bytes = legs->writer[p].bytes;
-        return legs->writer[p].bytes;
-    }
-    if (w->max_error > 0) reader->frame.bytes = w->in[p].bytes;
-    return chunk_start(legs, i + 1, reader->frame.bytes);
-}
-
-/* In the communicator's words. */
-static hlq_status blame(const hlq_walk *w, int p, hlq_status status, const char *what)
-{
-    if (status == HLQ_OK) return HLQ_OK;
-    return hlq_fail(w, status, "from rank %d: %.200s", hlq_rank_of(w, p), what);
-}
-
-static hlq_status open_message(const hlq_walk *w, hlq_legs *legs, int p, size_t bytes)
-{
-    char what[HLQ_ERROR_BYTES];
-    return blame(w, p, hlq_reader_open(&legs->reader[p], bytes, what), what);
-}
-
-static hlq_status read_piece(const hlq_walk *w, hlq_legs *legs, int p)
-{
-    char what[HLQ_ERROR_BYTES];
-    return blame(w, p, hlq_reader_next(&legs->reader[p], &legs->run[p], what), what);
-}
-
-/* The power of two that sums are made in, once all heads are there. */
-static void find_unit(const hlq_walk *w, hlq_legs *legs, const hlq_part *part,
-                      const hlq_source *own)
-{
-    int limit = w->dtype == HLQ_FLOAT64 ? HLQ_UNIT_LIMIT_FLOAT64 : HLQ_UNIT_LIMIT;
-    legs->unit = -limit;
-    legs->has_unit = 1;
-    legs->rest = part->place;
-    for (int p = 0; p < w->size; p++) {
-        int base = legs->reader[p].rest.base;
-        if (own && p == w->rank) {
-            w->comm->kernels->exponents(&part->place, own, legs->exponent);
-            base = hlq_base_of_exponents(w->dtype, legs->exponent, part->place.blocks);
-        }
-        if (base > legs->unit) legs->unit = base;
-    }
-    if (legs->unit > limit) legs->unit = limit;
-}
-
-/* Whether all ranks' next piece can be read; all have the same blocks. */
-static hlq_status has_terms(const hlq_walk *w, hlq_legs *legs, int i, const hlq_source *own,
-                            int *has)
-{
-    *has = 1;
-    for (int p = 0; p < w->size; p++) {
-        if (own && p == w->rank) continue;
-        size_t bytes = arrived(w, legs, p, i);
-        HLQ_TRY(open_message(w, legs, p, bytes));
-        *has &= hlq_reader_has(&legs->reader[p], bytes);
-    }
-    return HLQ_OK;
-}
-
-hlq_status hlq_next_terms(hlq_walk *w, hlq_legs *legs, int i, const hlq_part *part,
-                          const hlq_source *own, hlq_place *now)
-{
-    int has;
-    *now = (hlq_place){0};
-    if (!part->place.blocks) return HLQ_OK;
-    HLQ_TRY(has_terms(w, legs, i, own, &has));
-    if (!has) return HLQ_OK;
-    if (!legs->has_unit) find_unit(w, legs, part, own);
-    size_t blocks = legs->rest.blocks;
-    for (int p = 0; p < w->size; p++) {
-        if (own && p == w->rank) continue;
-        HLQ_TRY(read_piece(w, legs, p));
-        hlq_code_stats_add(&w->received, &legs->run[p]);
-        blocks = legs->run[p].place.blocks;
-    }
-    *now = hlq_place_take(&legs->rest, blocks);
-    return HLQ_OK;
-}
-
-void hlq_add_terms(const hlq_walk *w, hlq_legs *legs, const hlq_place *now, const hlq_source *own,
-                   float *acc)
-{
-    const hlq_kernels *kernels = w->comm->kernels;
-    memset(acc, 0, now->blocks * HLQ_BLOCK_ELEMS * sizeof *acc);
-    for (int p = 0; p < w->size; p++) {
-        if (own && p == w->rank) {
-            kernels->rotate_add(now, own, legs->unit, acc);
-        } else {
-            hlq_run term = hlq_run_take(&legs->run[p], now->blocks);
-            kernels->decode_add(&term, legs->unit, acc);
-        }
-    }
-}
-
-hlq_status hlq_drain_sums(hlq_walk *w, int i, const hlq_part *part, const hlq_source *own)
-{
-    hlq_legs *legs = hlq_legs_of(w);
-    for (;;) {
-        hlq_place piece;
-        HLQ_TRY(hlq_next_terms(w, legs, i, part, own, &piece));
-        if (!piece.blocks) return HLQ_OK;
-        while (piece.blocks) {
-            hlq_place now = hlq_place_take(&piece, HLQ_SUM_BLOCKS);
-            hlq_add_terms(w, legs, &now, own, legs->acc);
-            w->stats->nonfinite_blocks += w->comm->kernels->unrotate(
-                &now, legs->acc, legs->unit, hlq_output_factor(w), w->dtype, w->recv, part->elems);
-        }
-    }
-}
-
-/* In place, a piece goes where the one for its sender came from: that must be coded by then. */
-static void write_ahead(const hlq_walk *w, hlq_writer *writer, size_t pieces)
-{
-    double begin = hlq_now();
-    while (writer->pieces < pieces && !hlq_writer_is_done(writer)) hlq_writer_next(writer);
-    w->stats->seconds_encode += hlq_now() - begin;
-}
-
-/* What is there of rank p's part. */
-static hlq_status drain_part(hlq_walk *w, hlq_legs *legs, int p, int i)
-{
-    hlq_reader *reader = &legs->reader[p];
-    hlq_part from = hlq_part_from(w, p);
-    size_t bytes = arrived(w, legs, p, i);
-    HLQ_TRY(open_message(w, legs, p, bytes));
-    while (hlq_reader_has(reader, bytes)) {
-        write_ahead(w, &legs->writer[p], reader->pieces + 1);
-        double begin = hlq_now();
-        HLQ_TRY(read_piece(w, legs, p));
-        const hlq_run *run = &legs->run[p];
-        w->comm->kernels->decode(run, hlq_output_factor(w), w->dtype, hlq_output_of(w, &from),
-                                 from.elems, NULL);
-        hlq_code_stats_add(&w->received, run);
-        w->stats->nonfinite_blocks += hlq_run_nonfinite(run);
-        w->stats->seconds_decode += hlq_now() - begin;
-    }
-    return HLQ_OK;
-}
-
-hlq_status hlq_drain_parts(hlq_walk *w, int i)
-{
-    hlq_legs *legs = hlq_legs_of(w);
-    for (int p = 0; p < w->size; p++) HLQ_TRY(drain_part(w, legs, p, i));
-    return HLQ_OK;
 }
 
 void hlq_copy_own_part(const hlq_walk *w)

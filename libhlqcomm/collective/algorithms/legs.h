@@ -23,18 +23,20 @@ typedef struct hlq_legs {
     uint8_t **bits_out, **bits_in; /* bytes per block of these */
     hlq_writer *writer;            /* one per rank, of out; of those that are not coded, empty */
     hlq_reader *reader;            /* one per rank, of in; the own rank's of out */
-    hlq_run *run;                  /* one per rank: the piece that is read */
+    hlq_run *piece;                /* one per rank: what is read of its message */
+    hlq_run *run;                  /* the same for each thread, of its slice */
     int16_t *exponent;             /* of the blocks of a part */
-    float *acc;                    /* blocks in the rotated domain */
-    int is_to_all;                 /* writer[rank] is for all */
-    size_t chunk;                  /* bytes of a message in one exchange */
-    int unit;                      /* sums are made in units of 2^unit */
+    float *acc;    /* blocks in the rotated domain; HLQ_SUM_BLOCKS a thread, or all */
+    int is_to_all; /* writer[rank] is for all */
+    size_t chunk;  /* bytes of a message in one exchange */
+    int unit;      /* sums are made in units of 2^unit */
     int has_unit;
     hlq_place rest;       /* what is not added up yet */
     hlq_code_stats coded; /* what coding a sum cost */
 } hlq_legs;
 
-/* The walk's, laid out by its first step; acc_blocks: blocks that are added up. */
+/* The walk's, laid out by its first step; acc_blocks: blocks that are added up; 0: as threads need
+   to add up some at a time. */
 hlq_legs *hlq_legs_begin(const hlq_walk *w, size_t acc_blocks);
 hlq_legs *hlq_legs_of(const hlq_walk *w);
 size_t hlq_legs_bytes(const hlq_walk *w, size_t acc_blocks);
@@ -58,6 +60,9 @@ hlq_part hlq_part_arriving(const hlq_walk *w, int p);
 uint64_t hlq_bytes_of_parts(const hlq_walk *w);
 uint64_t hlq_bytes_of_own(const hlq_walk *w);
 
+/* Of a message of so many bytes, chunk i begins there. */
+size_t hlq_chunk_start(const hlq_legs *legs, int i, size_t bytes);
+
 typedef hlq_status hlq_drain(hlq_walk *w, int i);
 
 /* Next, a flow to every other rank: its part, coded for it. Or to all: the own part of send, coded
@@ -74,9 +79,9 @@ void hlq_share_own(hlq_walk *w, hlq_legs *legs, const hlq_source *source, hlq_dr
  */
 hlq_status hlq_next_terms(hlq_walk *w, hlq_legs *legs, int i, const hlq_part *part,
                           const hlq_source *own, hlq_place *now);
-/* The next blocks of that piece's sum, in rank order, to acc. The runs move on. */
-void hlq_add_terms(const hlq_walk *w, hlq_legs *legs, const hlq_place *now, const hlq_source *own,
-                   float *acc);
+/* That piece's sum, in rank order, to acc, which has room for all of it. */
+void hlq_sum_to_acc(const hlq_walk *w, hlq_legs *legs, const hlq_place *piece,
+                    const hlq_source *own, float *acc);
 /* Drains terms to recv, as sums. */
 hlq_status hlq_drain_sums(hlq_walk *w, int i, const hlq_part *part, const hlq_source *own);
 

@@ -12,7 +12,7 @@
 
 #include <transport/transport_internal.h>
 
-static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, HLQ_SUM_BLOCKS); }
+static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, 0); }
 
 static hlq_status add_codes(hlq_walk *w, int i)
 {
@@ -25,7 +25,7 @@ static hlq_status add_codes(hlq_walk *w, int i)
 
 static hlq_status send_code(hlq_walk *w)
 {
-    hlq_send_own(w, hlq_legs_begin(w, HLQ_SUM_BLOCKS), add_codes);
+    hlq_send_own(w, hlq_legs_begin(w, 0), add_codes);
     return HLQ_OK;
 }
 

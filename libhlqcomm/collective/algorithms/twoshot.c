@@ -40,11 +40,7 @@ static hlq_status add_parts(hlq_walk *w, int i)
         HLQ_TRY(hlq_next_terms(w, legs, i, &part, &own, &piece));
         if (!piece.blocks) break;
         size_t done = part.place.blocks - legs->rest.blocks - piece.blocks;
-        while (piece.blocks) {
-            hlq_place now = hlq_place_take(&piece, HLQ_SUM_BLOCKS);
-            hlq_add_terms(w, legs, &now, &own, legs->acc + done * HLQ_BLOCK_ELEMS);
-            done += now.blocks;
-        }
+        hlq_sum_to_acc(w, legs, &piece, &own, legs->acc + done * HLQ_BLOCK_ELEMS);
     }
     w->stats->seconds_reduce += hlq_now() - begin;
     return HLQ_OK;

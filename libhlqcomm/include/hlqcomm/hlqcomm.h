@@ -186,8 +186,8 @@ typedef struct CUstream_st *hlq_stream;
 
 /*
  * Whether AUTO measures, within the first blocking call that it would compress: plain and coded
- * all-reduces of 256 KiB and 2 MiB. The choice is the same on all ranks, but not on every run, nor
- * then are the bits of results. With OFF, or a named algorithm, they are.
+ * all-reduces of 64 KiB, 256 KiB and 2 MiB. The choice is the same on all ranks, but not on every
+ * run, nor then are the bits of results. With OFF, or a named algorithm, they are.
  */
 typedef enum hlq_probing {
     HLQ_PROBE_DEFAULT = 0,
@@ -197,7 +197,7 @@ typedef enum hlq_probing {
 
 /*
  * Options of a communicator. Start from HLQ_OPTIONS_INIT, or pass NULL for exactly that. All ranks
- * must pass the same values (timeout_s and log_… may differ); creation checks it.
+ * must pass the same values (timeout_s, threads and log_… may differ); creation checks it.
  */
 typedef struct hlq_options {
     uint32_t struct_bytes;   /* sizeof(hlq_options): lets the structure grow */
@@ -226,7 +226,10 @@ typedef struct hlq_options {
     hlq_probing probe; /* whether AUTO measures what pays; default: as HLQ_PROBE=on|off says, else
                           on */
     hlq_topology topology; /* of MODQ; default all-to-all */
-    int log_level;         /* hlq_log_level, see hlqcomm/log.h; 0: what HLQ_LOG says, else none */
+    int threads;   /* on which this rank codes and decodes, 1 … 256, where there is OpenMP; 0: as
+                      HLQ_THREADS says, else 1. Any number gives the same bits; ranks may differ in
+                      it. MODQ and bound mode use one */
+    int log_level; /* hlq_log_level, see hlqcomm/log.h; 0: what HLQ_LOG says, else none */
     void (*log_sink)(void *user, int level, const char *line); /* NULL: lines go to stderr */
     void *log_user;                                            /* for log_sink */
 } hlq_options;
@@ -245,6 +248,7 @@ typedef struct hlq_options {
      0,                                                                                            \
      HLQ_PROBE_DEFAULT,                                                                            \
      HLQ_TOPOLOGY_AUTO,                                                                            \
+     0,                                                                                            \
      0,                                                                                            \
      NULL,                                                                                         \
      NULL}
