@@ -70,8 +70,10 @@ def compressed(
 ) -> Iterator[None]:
     """Compresses the collectives that start inside, in all groups of backend ``hlq``.
 
-    All ranks enter and leave it at the same place of the program. It holds for all threads of the
-    process, since autograd calls collectives from its own; of several entered, the last rules.
+    All ranks enter and leave it at the same place of the program: a rank that calls outside what
+    others call inside, and they, wait for each other until the group's timeout. It holds for all
+    threads of the process, since autograd calls collectives from its own; of several entered, the
+    last rules.
 
     Args:
         bits: budget on the wire, bits per number; 1 … 12.

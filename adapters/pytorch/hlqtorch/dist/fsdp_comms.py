@@ -1,8 +1,10 @@
 """The collectives that FSDP2 can be given, compressed; and the communicators that they share.
 
 FSDP calls them on host tensors one at a time and in the same order on all ranks; each returns when
-its collective is over. What is small, or no sum or average of floating-point numbers, goes through
-the process group that FSDP names, exactly as without.
+its collective is over, as FSDP asks: its reduce-scatter and all-reduce are called without async_op
+(torch 2.13, foreach_reduce in torch/distributed/fsdp/_fully_shard/_fsdp_collectives.py); they
+overlap with backward by streams, of which a CPU has none. What is small, or no sum or average of
+floating-point numbers, goes through the process group that FSDP names, exactly as without.
 """
 
 import contextlib
