@@ -121,7 +121,8 @@ def check_compile_of_an_all_reduce(ranks: Ranks) -> None:
 
 
 def check_inductor(ranks: Ranks) -> None:
-    if ranks.size == 2:  # it calls a C++ compiler on each
+    # It calls a C++ compiler on each rank, and does not quote the path of torch (2.13).
+    if ranks.size == 2 and " " not in torch.__file__:
         as_not_compiled(ranks, "inductor", 1e-3)  # it adds up in an order of its own
 
 
