@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import torch
+import torch.distributed as dist
 from hlqtorch import HLQError
 from hlqtorch.dist.connect import connect
 from hlqtorch.errors import CLASSES
@@ -271,6 +272,21 @@ def check_a_missing_rank_is_a_timeout(ranks: Ranks) -> None:
     ranks.gather(None)
     comm.close()
     ranks.comm().all_reduce(x, x)  # the process works on
+
+
+def check_ranks_may_be_in_other_groups(ranks: Ranks) -> None:
+    of_one = [dist.new_group([0], backend="gloo") for _ in range(2)]
+    first, second = ranks.comm(), ranks.comm()
+    if ranks.rank == 0:
+        dist.destroy_process_group(of_one[0])
+    third = ranks.comm()
+    results = []
+    for comm in (second, third, first):
+        x = torch.full((COUNT,), 1.0 + ranks.rank)
+        comm.all_reduce(x, x, algorithm="native")
+        results.append(x)
+    total = float(sum(range(1, ranks.size + 1)))
+    assert all(torch.equal(x, torch.full((COUNT,), total)) for x in results)
 
 
 def check_a_rank_that_cannot_call_fails_all(ranks: Ranks) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 import checks_backend
 import checks_backend_uses
 import checks_comm
+import checks_dither
 import checks_fsdp
 import checks_hook
 import checks_hook_options
@@ -88,6 +89,7 @@ MODULES = (
     checks_fsdp,
     checks_backend,
     checks_backend_uses,
+    checks_dither,
 )
 CHECKS: dict[str, Callable[[Ranks], None]] = {
     name.removeprefix("check_"): function

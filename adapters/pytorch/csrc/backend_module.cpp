@@ -69,7 +69,9 @@ Makers makers_from(const py::object &python)
             return shared
                 ->attr("comm")(store, rank, ranks, options.transport, timeout_s,
                                py::arg("lattice") = hlq_lattice_name(options.lattice),
-                               py::arg("seed") = options.seed)
+                               py::arg("seed") = options.seed,
+                               py::arg("topology") = hlq_topology_name(options.topology),
+                               py::arg("dither") = options.dither)
                 .template cast<std::shared_ptr<Comm>>();
         });
     };

@@ -3,6 +3,7 @@
  */
 #include "backend_options.h"
 
+#include "comm.h"
 #include "names.h"
 #include "status.h"
 
@@ -20,8 +21,8 @@ namespace hlqtorch {
 namespace {
 
 const char *const known_options =
-    "bits, algorithm, target_nmse, max_error, min_bytes, all_gather, lattice, seed, transport, "
-    "timeout";
+    "bits, algorithm, target_nmse, max_error, min_bytes, all_gather, lattice, seed, topology, "
+    "dither, transport, timeout";
 
 std::mutex modes_mutex;
 std::vector<std::pair<int64_t, Mode>> modes; /* in order of entrance */
@@ -57,6 +58,10 @@ bool set_option(BackendOptions *options, const std::string &name, py::handle val
         options->lattice = enum_from("lattice", value.cast<std::string>(), hlq_lattice_name);
     } else if (name == "seed") {
         options->seed = value.cast<uint64_t>();
+    } else if (name == "topology") {
+        options->topology = enum_from("topology", value.cast<std::string>(), hlq_topology_name);
+    } else if (name == "dither") {
+        options->dither = value.cast<int>(); /* libhlqcomm refuses all but 0 and 1 */
     } else if (name == "transport") {
         options->transport = value.cast<std::string>();
         if (options->transport != "auto" && options->transport != "mpi" &&
@@ -84,6 +89,9 @@ void check(const BackendOptions &options)
     asked.target_nmse = options.mode.target_nmse;
     asked.max_error = options.mode.max_error;
     asked.lattice = options.lattice;
+    asked.topology = options.topology;
+    asked.dither = options.dither;
+    check_together(asked);
     hlq_thread_group *group = nullptr;
     hlq_comm *comm = nullptr;
     hlq_status status = hlq_thread_group_create(1, &group);
@@ -133,6 +141,7 @@ std::string BackendOptions::description() const
          << ", target_nmse=" << mode.target_nmse << ", max_error=" << mode.max_error
          << ", min_bytes=" << mode.min_bytes << ", all_gather=" << mode.all_gather
          << ", lattice=" << hlq_lattice_name(lattice) << ", seed=" << seed
+         << ", topology=" << hlq_topology_name(topology) << ", dither=" << dither
          << ", transport=" << transport;
     return text.str();
 }

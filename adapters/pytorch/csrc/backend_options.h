@@ -33,6 +33,8 @@ struct BackendOptions : c10d::Backend::Options {
     Mode mode;
     hlq_lattice lattice = HLQ_LATTICE_E8;
     uint64_t seed = 0;
+    hlq_topology topology = HLQ_TOPOLOGY_AUTO;
+    int dither = 0;
     std::string transport = "auto"; /* as in hlqtorch.dist.connect */
     double timeout_s = 0.0;         /* of compressed collectives; 0: `timeout`, the group's */
 

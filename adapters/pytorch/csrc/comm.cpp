@@ -118,12 +118,17 @@ void set_option(hlq_options *options, const std::string &name, py::handle value)
         options->probe = value.cast<bool>() ? HLQ_PROBE_ON : HLQ_PROBE_OFF;
     } else if (name == "group") {
         options->group = value.cast<int>();
+    } else if (name == "topology") {
+        options->topology = enum_from("topology", value.cast<std::string>(), hlq_topology_name);
+    } else if (name == "dither") {
+        options->dither = value.cast<int>(); /* libhlqcomm refuses all but 0 and 1 */
     } else if (name == "timeout") {
         options->timeout_s = value.cast<double>();
     } else {
         throw py::type_error(
             "there is no option '" + name + "'; there is bits, lattice, " +
-            "algorithm, seed, min_bytes, target_nmse, max_error, probe, group, timeout");
+            "algorithm, seed, min_bytes, target_nmse, max_error, probe, group, topology, dither, "
+            "timeout");
     }
 }
 
@@ -192,7 +197,15 @@ hlq_options options_from(const py::kwargs &arguments)
             throw py::type_error("option '" + name + "' cannot be " + std::string(py::repr(value)));
         }
     }
+    check_together(options);
     return options;
+}
+
+void check_together(const hlq_options &options)
+{
+    if (options.dither != 0 && options.algorithm == HLQ_ALG_MODQ) {
+        throw Failure(HLQ_E_UNSUPPORTED, "modq has no dither; take another algorithm");
+    }
 }
 
 Comm::Comm(hlq_comm *handle, bool over_mpi)

@@ -19,6 +19,9 @@ namespace hlqtorch {
 /* Keyword arguments of Comm.mpi() and Comm.process_group() to hlq_options. */
 hlq_options options_from(const pybind11::kwargs &arguments);
 
+/* Throws for options that libhlqcomm refuses as late as at the first sum. */
+void check_together(const hlq_options &options);
+
 /* What one collective is asked to do, by name, as Python says it. */
 struct CallNames {
     std::string op;

@@ -10,6 +10,7 @@ from torch.distributed import ProcessGroup, Store
 from typing_extensions import Unpack
 
 Algorithm = Literal["auto", "twoshot", "oneshot", "modq", "native", "hierarchical"]
+Topology = Literal["auto", "all_to_all", "ring"]
 Op = Literal["sum", "avg"]
 Operation = Literal["all_reduce", "reduce_scatter", "all_gather"]
 
@@ -25,6 +26,8 @@ class Options(TypedDict, total=False):
     max_error: float  # 0, or the largest error of any number, in place of bits; default 0
     probe: bool  # auto: measure whether compressing pays; default as HLQ_PROBE says, else True
     group: int  # hierarchical: ranks of a group are a node; default 0, the machine; may differ
+    topology: Topology  # modq: who sends to whom, with the same bits as result; default all_to_all
+    dither: bool  # errors of mean 0 over calls; not with modq or max_error; default False
     timeout: float  # longest wait for another rank, seconds; default 300
 
 class Plan(TypedDict):
@@ -212,6 +215,8 @@ class HLQOptions(Backend.Options):
         all_gather: bool = False,
         lattice: Literal["E8", "D4", "Z"] = "E8",
         seed: int = 0,
+        topology: Topology = "auto",
+        dither: bool = False,
         transport: Literal["auto", "mpi", "process_group"] = "auto",
         timeout: float | None = None,
     ) -> None:
@@ -227,6 +232,11 @@ class HLQOptions(Backend.Options):
             all_gather: compress all-gathers too, which nobody expects to be lossy.
             lattice: as for Comm.
             seed: as for Comm.
+            topology: who sends to whom in modq: "all_to_all", or "ring": to the next rank only. The
+                bits of results are the same. "auto": all_to_all.
+            dither: what is coded is moved by random amounts, which decoding takes back, so that the
+                error of every number has mean 0 over calls. Of one call it is larger: 1.5 to 3
+                times at 4 bits, squared. From 2.4 bits on; not with modq or max_error.
             transport: of compressed data: "mpi", "process_group" (a gloo of its own), or "auto":
                 MPI where mpirun started the ranks.
             timeout: longest wait for another rank in a compressed collective, seconds; None: the

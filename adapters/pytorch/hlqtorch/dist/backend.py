@@ -73,7 +73,7 @@ def compressed(
     All ranks enter and leave it at the same place of the program: a rank that calls outside what
     others call inside, and they, wait for each other until the group's timeout. It holds for all
     threads of the process, since autograd calls collectives from its own; of several entered, the
-    last rules.
+    last rules. Lattice, seed, topology and dither are the group's own.
 
     Args:
         bits: budget on the wire, bits per number; 1 … 12.

@@ -1,6 +1,7 @@
 """From a process group to a communicator of libhlqcomm over the same ranks."""
 
 import datetime
+from collections import Counter
 from typing import Literal
 
 import torch.distributed as dist
@@ -9,6 +10,13 @@ from .._C import Comm
 from .launcher import place
 
 Transport = Literal["auto", "mpi", "process_group"]
+Topology = Literal["auto", "all_to_all", "ring"]
+
+#: How many were made over the same ranks; the same on all of these, as all make them together.
+_made: Counter[str] = Counter()
+
+#: Those of communicators that could not be made: others may still be connecting to them.
+_refused: list[dist.ProcessGroupGloo] = []
 
 
 def _mpi_fits() -> bool:
@@ -18,6 +26,20 @@ def _mpi_fits() -> bool:
         dist.get_rank(),
         dist.get_world_size(),
     )
+
+
+def _gloo_of_its_own(ranks: list[int], timeout: datetime.timedelta) -> dist.ProcessGroupGloo:
+    """A new gloo over ranks of the default group, made by these alone.
+
+    Not by dist.new_group(use_local_synchronization=True): there, ranks meet by a name that counts
+    the groups that a rank is in, and wait in vain where these numbers differ.
+    """
+    members = "_".join(map(str, ranks))
+    _made[members] += 1
+    store = dist.PrefixStore(
+        f"hlq/{members}/{_made[members]}", dist.distributed_c10d._get_default_store()
+    )
+    return dist.ProcessGroupGloo(store, ranks.index(dist.get_rank()), len(ranks), timeout=timeout)
 
 
 def connect(
@@ -64,10 +86,9 @@ def connect(
                 f"torch.distributed as in MPI; not so for ranks "
                 f"{[rank for rank, fit in zip(ranks, fits, strict=True) if not fit]}"
             )
-    own = dist.new_group(
-        ranks,
-        backend="gloo",
-        timeout=datetime.timedelta(seconds=timeout),
-        use_local_synchronization=True,
-    )
-    return Comm.process_group(own, timeout=timeout, **options), "process_group"
+    carrier = _gloo_of_its_own(ranks, datetime.timedelta(seconds=timeout))
+    try:
+        return Comm.backend(carrier, timeout=timeout, **options), "process_group"
+    except Exception:
+        _refused.append(carrier)
+        raise

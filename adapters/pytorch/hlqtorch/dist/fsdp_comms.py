@@ -18,8 +18,8 @@ from torch import Tensor
 # Private in torch 2.11 … 2.13, though set_custom_reduce_scatter() and its like are public.
 from torch.distributed.fsdp._fully_shard._fsdp_api import AllGather, ReduceScatter
 
-from .._C import Comm
-from .connect import Transport, connect
+from .._C import Comm, HLQOptions
+from .connect import Topology, Transport, connect
 from .fsdp_residuals import GroupResidual
 from .stats import HLQStats
 
@@ -54,7 +54,12 @@ class Link:
         transport: "mpi", "process_group", or "auto": MPI where mpirun started the ranks.
         lattice: as for Comm.
         seed: as for Comm.
+        topology: as for HLQState.
+        dither: as for HLQState; of gradients, and of parameters where they are compressed.
         timeout: longest wait for another rank, seconds.
+
+    Raises:
+        HLQError: libhlqcomm does not know such a value.
     """
 
     def __init__(
@@ -63,14 +68,22 @@ class Link:
         *,
         lattice: str = "E8",
         seed: int = 0,
+        topology: Topology = "auto",
+        dither: bool = False,
         timeout: float = 300.0,
     ) -> None:
         self._transport = transport
+        self._own = {"lattice": lattice, "seed": seed, "topology": topology, "dither": dither}
+        self.check()
         # The floor is below; what is above it is to be compressed, alike on every run.
-        self._options = {"lattice": lattice, "seed": seed, "min_bytes": 0, "probe": False}
+        self._options = self._own | {"min_bytes": 0, "probe": False}
         self._timeout = timeout
         self._comms: dict[dist.ProcessGroup, Comm] = {}
         self.stats = HLQStats()
+
+    def check(self, **call: float | str) -> None:
+        """Raises HLQError now for what would fail at the first collective; talks to nobody."""
+        HLQOptions(**self._own, **call)
 
     def comm(self, group: dist.ProcessGroup) -> Comm:
         """The communicator of a group; collective over it the first time."""
@@ -100,6 +113,7 @@ class _Compressed:
 
     Raises:
         ValueError: bits out of range; both a target and a bound.
+        HLQError: libhlqcomm does not know such a value, or not together with the link's dither.
     """
 
     def __init__(
@@ -125,6 +139,9 @@ class _Compressed:
         }
         self.min_bytes = min_bytes
         self.link = link if link is not None else Link()
+        self.link.check(
+            bits=bits, algorithm=algorithm, target_nmse=target_nmse, max_error=max_error
+        )
 
     def stats(self) -> HLQStats:
         """What the compressed collectives of this link did on this rank; a copy."""
