@@ -323,6 +323,13 @@ def settings(text: str) -> list[str]:
     return [name for name in SETTINGS if name in words]
 
 
+def by_others() -> str:
+    """What stands in the page under headings of its own: bench/training_fsdp.py's, by hand."""
+    text = TABLE.read_text(encoding="utf-8") if TABLE.exists() else ""
+    start = text.find("\n## ")
+    return text[start:] if start >= 0 else ""
+
+
 def main() -> int:
     """Trains what is missing, then prints, plots and writes what is there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -353,7 +360,7 @@ def main() -> int:
     plot(runs, picture)
     if options.docs:
         RESULTS.parent.mkdir(exist_ok=True)
-        TABLE.write_text(page, encoding="utf-8")
+        TABLE.write_text(page + by_others(), encoding="utf-8")
         RESULTS.write_text(raw, encoding="utf-8")
         shutil.copyfile(picture, PICTURE)
     print(f"{table(runs)}\n\n{verdict(runs)}\n\nPage, plot and runs are in {options.out}")
