@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import checks_backend
+import checks_backend_faults
 import checks_backend_uses
 import checks_comm
 import checks_dither
@@ -88,6 +89,7 @@ MODULES = (
     checks_hook_options,
     checks_fsdp,
     checks_backend,
+    checks_backend_faults,
     checks_backend_uses,
     checks_dither,
 )

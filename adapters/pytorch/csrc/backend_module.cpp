@@ -29,6 +29,16 @@ Shared share(py::object object)
     });
 }
 
+/* What Python raised, as C++ throws it: an HLQError as the Failure that it stands for. */
+std::exception_ptr thrown_for(const py::object &exception)
+{
+    if (!py::isinstance(exception, py::module_::import("hlqtorch.errors").attr("HLQError"))) {
+        return pointer_to(exception);
+    }
+    const auto status = static_cast<hlq_status>(exception.attr("status").cast<int>());
+    return std::make_exception_ptr(Failure(status, py::str(exception)));
+}
+
 /* Calls Python from a thread without the GIL; what is raised there can be thrown anywhere. */
 template <typename Result, typename Call> Result in_python(const Call &call)
 {
@@ -37,7 +47,7 @@ template <typename Result, typename Call> Result in_python(const Call &call)
     try {
         return call();
     } catch (py::error_already_set &error) {
-        raised = pointer_to(error.value());
+        raised = thrown_for(error.value());
     }
     std::rethrow_exception(raised);
 }

@@ -23,6 +23,20 @@ c10d::ErrorType kind_of(hlq_status status)
     }
 }
 
+/* The sentence of a failure. A rank that does not answer may be well, and in another collective:
+ * whether to compress, each rank decides for itself. */
+Failure explained(const Failure &failure)
+{
+    if (failure.status() != HLQ_E_TIMEOUT) {
+        return failure;
+    }
+    return Failure(failure.status(),
+                   std::string(failure.what()) +
+                       "; a rank that is alive may have made this call outside of "
+                       "hlqtorch.compressed(), or with tensors below min_bytes, and so exactly: "
+                       "all ranks must compress the same calls");
+}
+
 Failure aborted() { return Failure(HLQ_E_BROKEN, "the process group was aborted"); }
 
 } // namespace
@@ -192,7 +206,7 @@ void Worker::connect_once()
 std::exception_ptr Worker::failed(const Failure &failure)
 {
     error_ = kind_of(failure.status());
-    return pointer_to(failure);
+    return pointer_to(explained(failure));
 }
 
 } // namespace hlqtorch

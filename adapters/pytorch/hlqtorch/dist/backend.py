@@ -20,7 +20,7 @@ import torch.distributed as dist
 from torch._C._distributed_c10d import Backend
 from torch.distributed import PrefixStore, Store
 
-from .. import _C
+from .. import _C, errors
 from .._C import Comm, HLQBackend, HLQOptions
 from .launcher import place
 from .stats import HLQStats
@@ -71,7 +71,9 @@ def compressed(
     """Compresses the collectives that start inside, in all groups of backend ``hlq``.
 
     All ranks enter and leave it at the same place of the program: a rank that calls outside what
-    others call inside, and they, wait for each other until the group's timeout. It holds for all
+    others call inside, and they, wait for each other until the group's timeout. Those inside then
+    raise an HLQTimeoutError that says so, those outside gloo's error, which does not: what is exact
+    is gloo's alone, and asks nobody whether others compress. It holds for all
     threads of the process, since autograd calls collectives from its own; of several entered, the
     last rules. Lattice, seed, topology and dither are the group's own.
 
@@ -177,6 +179,7 @@ class _Makers:
         store = PrefixStore("hlq", store).clone()
         duration = datetime.timedelta(seconds=timeout)
         store.set_timeout(duration)
+        _meet(store, rank, ranks)
         # The backend has a floor of its own, and what is above it was decided to be compressed.
         options |= {"timeout": timeout, "min_bytes": 0, "probe": False}
         if transport != "process_group":
@@ -191,6 +194,26 @@ class _Makers:
                 )
         carrier = dist.ProcessGroupGloo(store, rank, len(ranks), timeout=duration)
         return Comm.backend(carrier, **options)
+
+
+def _meet(store: Store, rank: int, ranks: Sequence[int]) -> None:
+    """Waits until all ranks have come to make a communicator, so as to name those that do not.
+
+    Raises:
+        HLQTimeoutError: some did not within the store's timeout.
+    """
+    store.set(f"here/{rank}", "")
+    keys = [f"here/{one}" for one in range(len(ranks))]
+    try:
+        store.wait(keys)
+    except RuntimeError:  # of every kind of store
+        missing = [one for one, key in zip(ranks, keys, strict=True) if not store.check([key])]
+        if not missing:
+            raise
+        raise errors.HLQTimeoutError(
+            f"ranks {missing} did not come to the group's first compressed collective within "
+            f"{store.timeout.total_seconds():g} s"
+        ) from None
 
 
 def _mpi_fits(ranks: Sequence[int]) -> bool:
