@@ -126,6 +126,35 @@ def check_inductor(ranks: Ranks) -> None:
         as_not_compiled(ranks, "inductor", 1e-3)  # it adds up in an order of its own
 
 
+def check_inductor_on_a_model(ranks: Ranks) -> None:
+    """Layers split over the ranks: activations in functional collectives and as DTensor."""
+    if ranks.size != 2 or " " in torch.__file__:
+        return
+    width, rows = 128, 256  # activations of 128 KiB
+    torch.manual_seed(1)
+    first, second = nn.Linear(width, width), nn.Linear(width, width)
+    x = numbers(ranks, rows * width).view(rows, width)
+
+    def use(group: dist.ProcessGroup) -> tuple[Tensor, ...]:
+        mesh = DeviceMesh.from_group(group, "cpu")
+
+        def model(x: Tensor) -> Tensor:
+            hidden = functional.all_reduce(first(x).tanh(), "avg", group)
+            partial = DTensor.from_local(second(hidden * x), mesh, [Partial()], run_check=False)
+            return partial.redistribute(mesh, [Replicate()]).to_local().relu()
+
+        with torch.no_grad():
+            return model(x), torch.compile(model, fullgraph=True)(x)
+
+    plain, lossy, calls = use_both_ways(ranks, use)
+    for made, wanted in (plain, lossy):
+        # Activations that differ by a rounding may fall on the other side of a code's border.
+        assert vnmse(made, wanted.double()) < limit(ranks) / 100
+    assert ranks.same_bits(*plain, *lossy)
+    assert all(0 < vnmse(one, plain[0].double()) < 3 * limit(ranks) for one in lossy)
+    assert calls == 4, "the compiled model's as well"
+
+
 def check_ddp_without_a_hook(ranks: Ranks) -> None:
     width = 200  # weights of 156 KiB
     generator = torch.Generator().manual_seed(ranks.rank)

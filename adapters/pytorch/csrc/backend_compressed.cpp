@@ -243,10 +243,11 @@ HLQBackend::reduce_scatter_tensor_coalesced(vector<at::Tensor> &outputs, vector<
     if (!mode) {
         return inner_of(inputs).reduce_scatter_tensor_coalesced(outputs, inputs, options);
     }
-    return submit(
-        {OpType::REDUCE_SCATTER_TENSOR_COALESCED, "hlq:reduce_scatter", HLQ_REDUCE_SCATTER,
-         options.reduceOp, *mode, options.timeout, inputs, outputs,
-         [outputs, inputs, ranks = size_] { return pack_reduce_scatter(outputs, inputs, ranks); }});
+    /* Not REDUCE_SCATTER_TENSOR_COALESCED, which torch 2.11 lacks. */
+    return submit({OpType::COALESCED, "hlq:reduce_scatter", HLQ_REDUCE_SCATTER, options.reduceOp,
+                   *mode, options.timeout, inputs, outputs, [outputs, inputs, ranks = size_] {
+                       return pack_reduce_scatter(outputs, inputs, ranks);
+                   }});
 }
 
 intrusive_ptr<Work> HLQBackend::allgather(vector<vector<at::Tensor>> &outputs,
