@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
-from checks_comm import ERRORS, uniform_vnmse, vnmse
+from checks_comm import ERRORS, raises, uniform_vnmse, vnmse
 from checks_hook import WIDTH, flat, inputs
 from checks_hook_options import EXACT, must_fail
 from hlqtorch.dist.fsdp import HLQAllGather, HLQFSDPState, HLQReduceScatter, Link
@@ -211,6 +211,53 @@ def check_fsdp_parameters_over_few_bits(ranks: Ranks) -> None:
     model.reshard()  # which the root is not after forward
     kept = flat({n: p.detach().full_tensor() for n, p in model.named_parameters()})
     assert torch.equal(kept, flat(dict(alone().named_parameters())).detach())
+
+
+def check_fsdp_gather_goes_on_by_itself(ranks: Ranks) -> None:
+    gather, n = HLQAllGather(link=link(ranks), min_bytes=0), 30_000
+    mine, wanted = inputs(ranks, 0).repeat(24, 1).flatten()[:n], torch.empty(ranks.size * n)
+    outputs = [torch.empty_like(wanted) for _ in range(3)]
+    gather(wanted, mine, dist.group.WORLD)  # makes the communicator, too
+    if ranks.rank == 0:
+        dist.barrier()  # which the others reach if their calls have returned
+    works = [gather(output, mine, dist.group.WORLD, async_op=True) for output in outputs]
+    early = any(work.is_completed() for work in works)
+    if ranks.rank != 0:
+        dist.barrier()
+    again = torch.empty_like(wanted)
+    gather(again, mine, dist.group.WORLD)  # waits for its turn
+    ended = all(work.is_completed() for work in works)
+    calls = gather.stats().calls
+    bad = gather(again[1:] if ranks.rank == 1 else again, mine, dist.group.WORLD, async_op=True)
+    with raises(
+        *(("HLQ_E_INVALID", "elements") if ranks.rank == 1 else ("HLQ_E_REMOTE", "rank 1"))
+    ):
+        bad.wait()
+    assert isinstance(works[0], dist.Work) and works[0].wait() and ended and calls == 5
+    assert ranks.rank == 0 or not early, "it was over before rank 0 began"
+    assert all(torch.equal(output, wanted) for output in (*outputs, again))
+
+
+def check_fsdp_unshards_ahead(ranks: Ranks) -> None:
+    results = []
+    for ahead in (False, True):
+        model, state = sharded(ranks, all_gather_bits=8.0)
+        works, later = [], state.link.later
+        state.link.later = (
+            lambda job, later=later, works=works: works.append(later(job)) or works[-1]
+        )
+        layers = (model, model.first, model.second)
+        for layer in layers if ahead else ():
+            layer._set_unshard_async_op(True)
+        if ahead:
+            model.set_modules_to_forward_prefetch([model.first, model.second])
+        for step in range(2):
+            backward(model, inputs(ranks, step))
+        # Both wide layers, before forward and before backward, of both steps.
+        assert len(works) == (8 if ahead else 0), len(works)
+        results.append((wide(whole(model)), state.stats().calls))
+    (plain, calls), (early, same) = results
+    assert torch.equal(plain, early) and calls == same == 12
 
 
 def check_fsdp_classes_by_themselves(ranks: Ranks) -> None:

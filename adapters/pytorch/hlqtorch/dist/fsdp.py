@@ -107,10 +107,12 @@ class HLQFSDPState:
 
     def stats(self) -> HLQStats:
         """What the compressed collectives did on this rank since reset_stats(); a copy."""
+        self.link.settle()
         return copy.copy(self.link.stats)
 
     def reset_stats(self) -> None:
         """Sets all statistics to zero."""
+        self.link.settle()
         self.link.stats = HLQStats()
 
     def scale_residuals(self, factor: float) -> None:

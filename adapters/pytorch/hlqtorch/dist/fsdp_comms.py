@@ -1,15 +1,18 @@
 """The collectives that FSDP2 can be given, compressed; and the communicators that they share.
 
-FSDP calls them on host tensors one at a time and in the same order on all ranks; each returns when
-its collective is over, as FSDP asks: its reduce-scatter and all-reduce are called without async_op
-(torch 2.13, foreach_reduce in torch/distributed/fsdp/_fully_shard/_fsdp_collectives.py); they
-overlap with backward by streams, of which a CPU has none. What is small, or no sum or average of
-floating-point numbers, goes through the process group that FSDP names, exactly as without.
+FSDP calls them on host tensors one at a time and in the same order on all ranks. Reduce-scatter and
+all-reduce return when they are over, as FSDP asks: they are called without async_op (torch 2.13,
+foreach_reduce in torch/distributed/fsdp/_fully_shard/_fsdp_collectives.py), and overlap with
+backward by streams, of which a CPU has none. An all-gather that FSDP is told to make early, by
+unshard(async_op=True), is called with async_op and goes on beside the program. What is small, or no
+sum or average of floating-point numbers, goes through the process group that FSDP names, exactly as
+without.
 """
 
 import contextlib
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import torch
 import torch.distributed as dist
@@ -43,6 +46,27 @@ def _refusing(comm: Comm) -> Iterator[None]:
     except Exception:
         comm.refuse()
         raise
+
+
+class _Later(dist.Work):
+    """A collective that the thread of a link makes."""
+
+    def __init__(self, future: Future[None]) -> None:
+        super().__init__()
+        self._future = future
+
+    def wait(self, timeout: object = None) -> bool:
+        """Returns when it is over; the link's timeout ends it at last.
+
+        Raises:
+            HLQError: on every rank, if one failed.
+        """
+        self._future.result()
+        return True
+
+    def is_completed(self) -> bool:
+        """Whether it is over, with or without an error."""
+        return self._future.done()
 
 
 class Link:
@@ -79,15 +103,29 @@ class Link:
         self._options = self._own | {"min_bytes": 0, "probe": False}
         self._timeout = timeout
         self._comms: dict[dist.ProcessGroup, Comm] = {}
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hlqtorch")
+        self._last: Future[None] | None = None  # that the thread was given
         self.stats = HLQStats()
 
     def check(self, **call: float | str) -> None:
         """Raises HLQError now for what would fail at the first collective; talks to nobody."""
         HLQOptions(**self._own, **call)
 
+    def later(self, collective: Callable[[], None]) -> dist.Work:
+        """Makes a collective on a thread, after those that it was given before."""
+        self._last = self._thread.submit(collective)
+        return _Later(self._last)
+
+    def settle(self) -> None:
+        """Waits until the thread has made what it was given; errors are for who waits for them."""
+        if self._last is not None:
+            wait([self._last])
+            self._last = None
+
     def comm(self, group: dist.ProcessGroup) -> Comm:
         """The communicator of a group; collective over it the first time."""
         if group not in self._comms:
+            self.settle()
             self._comms[group] = connect(
                 group, self._transport, timeout=self._timeout, **self._options
             )[0]
@@ -95,6 +133,7 @@ class Link:
 
     def close(self) -> None:
         """Frees the communicators; collectives afterwards make new ones."""
+        self.settle()
         for comm in self._comms.values():
             comm.close()
         self._comms.clear()
@@ -145,6 +184,7 @@ class _Compressed:
 
     def stats(self) -> HLQStats:
         """What the compressed collectives of this link did on this rank; a copy."""
+        self.link.settle()
         return copy.copy(self.link.stats)
 
     def allocate(
@@ -216,6 +256,7 @@ class HLQReduceScatter(_Compressed, ReduceScatter):
                 output_tensor, input_tensor, op=op, group=group, async_op=async_op
             )
         comm = self.link.comm(group)
+        self.link.settle()
         flat = None
         if self._residual is not None:
             with _refusing(comm):
@@ -254,19 +295,26 @@ class HLQAllGather(_Compressed, AllGather):
             input_tensor: [n], this rank's shard; may lie in its place of output_tensor. Parameters
                 of several dtypes come as bytes, which stay exact.
             group: the ranks.
-            async_op: of the exact way only.
+            async_op: return at once.
 
         Returns:
-            The group's Work, if it was asked to do it; None if all is done.
+            With async_op, the Work to wait for; None if all is done.
 
         Raises:
-            HLQError: on every rank, if one failed.
+            HLQError: on every rank, if one failed; with async_op, from the Work.
         """
         if not self._pays(output_tensor):
             return _all_gather(output_tensor, input_tensor, group=group, async_op=async_op)
         comm = self.link.comm(group)
-        comm.all_gather(input_tensor, output_tensor, **self._call)
-        self._count(comm, "all_gather", input_tensor.numel(), input_tensor.dtype)
+
+        def gather() -> None:
+            comm.all_gather(input_tensor, output_tensor, **self._call)
+            self._count(comm, "all_gather", input_tensor.numel(), input_tensor.dtype)
+
+        if async_op:
+            return self.link.later(gather)
+        self.link.settle()
+        gather()
         return None
 
 
@@ -306,5 +354,6 @@ class HLQAllReduce(_Compressed):
             reduce_output.div_(self.group.size())
             return
         comm = self.link.comm(self.group)
+        self.link.settle()
         comm.all_reduce(reduce_output, reduce_output, op="avg", **self._call)
         self._count(comm, "all_reduce", reduce_output.numel(), reduce_output.dtype)
