@@ -45,6 +45,36 @@ static inline uint64_t check_flow(test_rank *me, const collective_case *c, int t
     return digest;
 }
 
+/*
+ * In place, where one rank's bits are at the start of its parts and its peer's at the end: of the
+ * peer's message much more is there than of the own is coded, whose place it is decoded to.
+ */
+static inline void check_in_place_with_unlike_plans(test_rank *me)
+{
+    enum { COUNT = 6000001, OCTAVES = 12 }; /* more chunks than may be under way */
+    size_t elems = (size_t)me->size * COUNT, bytes = elems * sizeof(float);
+    float *x = malloc(bytes), *y = malloc(bytes);
+    hlq_rng rng = hlq_rng_new(77 + (uint64_t)me->rank);
+    hlq_call call = HLQ_CALL_INIT;
+    hlq_comm *comm = NULL;
+    call.bits = 5;
+    call.algorithm = HLQ_ALG_ONESHOT;
+    hlq_test_case("in place with unlike plans, %d ranks", me->size);
+    hlq_rng_fill(&rng, hlq_rng_gauss, x, elems);
+    for (size_t i = 0; i < elems; i++) {
+        double at = (double)(i % COUNT) / COUNT;
+        x[i] *= (float)exp2(OCTAVES * (me->rank % 2 ? at : 1 - at));
+    }
+    if (CHECK_EQ(rank_create(me, NULL, &comm), HLQ_OK)) {
+        CHECK_EQ(hlq_all_to_all(comm, x, y, COUNT, HLQ_FLOAT32, &call, NULL), HLQ_OK);
+        CHECK_EQ(hlq_all_to_all(comm, x, x, COUNT, HLQ_FLOAT32, &call, NULL), HLQ_OK);
+        CHECK_BYTES(x, y, bytes);
+    }
+    rank_destroy(me, comm);
+    free(x);
+    free(y);
+}
+
 /* Ranks have different numbers of threads: bits are the same with any. */
 static inline void check_flows(test_rank *me, void *argument)
 {
@@ -56,6 +86,7 @@ static inline void check_flows(test_rank *me, void *argument)
         uint64_t again = check_flow(me, &c, 2 + me->rank);
         CHECK(again == digest);
     }
+    if (me->size == 2) check_in_place_with_unlike_plans(me);
 }
 
 #endif

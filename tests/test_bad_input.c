@@ -53,6 +53,35 @@ static void an_unknown_variant_is_refused(const char *program)
     CHECK_EQ(system(command), 0);
 }
 
+static void number_of_threads(const char *word, int threads, const char *says)
+{
+    hlq_thread_group *group = NULL;
+    hlq_comm *comm = NULL;
+    hlq_options options = HLQ_OPTIONS_INIT;
+    options.threads = threads;
+    setenv("HLQ_THREADS", word, 1);
+    hlq_test_case("HLQ_THREADS=%s, threads %d", word, threads);
+    CHECK_EQ(hlq_thread_group_create(1, &group), HLQ_OK);
+    hlq_status status = hlq_comm_create_threads(group, 0, &options, &comm);
+    CHECK_EQ(status, says ? HLQ_E_INVALID : HLQ_OK);
+    if (says) check_sentence(hlq_create_error(), says);
+    hlq_comm_destroy(comm);
+    hlq_thread_group_destroy(group);
+    unsetenv("HLQ_THREADS");
+}
+
+static void wrong_numbers_of_threads_are_refused(void)
+{
+    static const char *const words[] = {"many", "", "0", "-1", "257", "2 ", "1e1"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        number_of_threads(words[i], 0, "HLQ_THREADS is not a number from 1 to 256");
+    }
+    number_of_threads("2", -1, "options.threads is not 0 … 256");
+    number_of_threads("2", 257, "options.threads is not 0 … 256");
+    number_of_threads("256", 0, NULL);
+    number_of_threads("many", 2, NULL); /* the option goes before */
+}
+
 int main(int argc, char **argv)
 {
     hlq_test_start("test_bad_input");
@@ -62,6 +91,7 @@ int main(int argc, char **argv)
     }
     thread_groups_refuse();
     an_unknown_variant_is_refused(argv[0]);
+    wrong_numbers_of_threads_are_refused();
     ranks_as_threads(3, bad_input, NULL);
     ranks_as_threads(3, bad_operations, NULL);
     return hlq_test_end();
