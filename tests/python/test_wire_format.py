@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import wire_decoder as wire
 import wire_encoder as encoder
+import wire_segments as segments
 from wire_checksum import xxh64
-from wire_decoder import BOUND, HEADER_BYTES, LATTICES, RAMP, U64, Expected, Floats, Refused, f32
+from wire_decoder import LATTICES, U64, Floats, f32
+from wire_segments import BOUND, HEADER_BYTES, RAMP, Expected, Refused
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
@@ -95,9 +97,9 @@ def test_checksum_is_xxh64() -> None:
 
 @pytest.mark.parametrize("name", PLANNED + BOUND_ONES)
 def test_decoded_tensors_are_those_of_the_library(name: str) -> None:
-    x = wire.decode_ramp(message_of(name), expected(name), SEED, ELEMS)
+    x = segments.decode_ramp(message_of(name), expected(name), SEED, ELEMS)
     assert fnv1a(x.tobytes()) == HASHES[f"{name}.float32"]
-    half = wire.decode_ramp(message_of(name), expected(name), SEED, ELEMS, factor=0.5)
+    half = segments.decode_ramp(message_of(name), expected(name), SEED, ELEMS, factor=0.5)
     assert fnv1a(wire.bfloat16(half).tobytes()) == HASHES[f"{name}.bfloat16"]
 
 
@@ -112,12 +114,12 @@ def test_encoded_messages_are_those_of_the_library(name: str) -> None:
 def test_messages_within_an_error_are_those_of_the_library(name: str) -> None:
     made = encoder.encode_bound(golden_tensor(), lattice_of(name), SEED, CALL, ALLOWED)
     assert made == message_of(name)
-    assert [b.bits for b in wire.read_ramp(made, expected(name))][-1] == wire.WHOLE
+    assert [b.bits for b in segments.read_ramp(made, expected(name))][-1] == segments.WHOLE
 
 
 def long_message() -> tuple[bytes, Expected, int]:
     """check_long of test_golden.c: a message of two pieces, and the elements it is of."""
-    blocks = wire.PIECE + 5
+    blocks = segments.PIECE + 5
     elems = blocks * 256 - 100
     x = np.zeros(elems, np.float32)
     state, each = 3, 4 * 256  # fill_exact draws four words for every number
@@ -133,19 +135,19 @@ def long_message() -> tuple[bytes, Expected, int]:
 def test_long_messages_are_those_of_the_library() -> None:
     message, wanted, elems = long_message()
     assert fnv1a(message) == HASHES["E8.long.segment"]
-    decoded = wire.decode_ramp(message, wanted, SEED, elems)
+    decoded = segments.decode_ramp(message, wanted, SEED, elems)
     assert fnv1a(decoded.tobytes()) == HASHES["E8.long.segment.float32"]
 
 
 def test_damage_to_a_piece_is_refused() -> None:
     message, wanted, _ = long_message()
-    head = wire.head_of_long(RAMP, wanted.blocks)
+    head = segments.head_of_long(RAMP, wanted.blocks)
     assert head is not None
     for at, what in ((8, "base|checksum is"), (head, "piece 0"), (-1, "piece 1")):
         damaged = bytearray(message)
         damaged[at] ^= 1
         with pytest.raises(Refused, match=what):
-            wire.read_ramp(bytes(damaged), wanted)
+            segments.read_ramp(bytes(damaged), wanted)
 
 
 def test_bits_that_cannot_be_are_refused() -> None:
@@ -153,13 +155,13 @@ def test_bits_that_cannot_be_are_refused() -> None:
     for half in (1, 13, 14):
         message = bytearray(message_of(name))
         message[HEADER_BYTES + 7] = half  # of the first block; the second is zero
-        message[32:40] = wire.checksum(bytes(message)).to_bytes(8, "little")
+        message[32:40] = segments.checksum(bytes(message)).to_bytes(8, "little")
         with pytest.raises(Refused, match="bits for a block"):
-            wire.read_ramp(bytes(message), expected(name))
+            segments.read_ramp(bytes(message), expected(name))
     longer = message_of(name) + bytes(4)
-    longer = longer[:32] + wire.checksum(longer).to_bytes(8, "little") + longer[40:]
+    longer = longer[:32] + segments.checksum(longer).to_bytes(8, "little") + longer[40:]
     with pytest.raises(Refused, match="where blocks take"):
-        wire.read_ramp(longer, expected(name))
+        segments.read_ramp(longer, expected(name))
 
 
 def test_plan_spends_its_budget_to_the_byte() -> None:
@@ -245,9 +247,9 @@ def test_wide_blocks_are_those_of_the_library() -> None:
         form=RAMP, lattice=wire.E8, call=1, blocks=1
     )
     tensor = np.where(wire.flips(SEED, 0), f32(-1), f32(1))  # one coordinate is all, rotated
-    assert wire.read_ramp(message, what)[0].wide
+    assert segments.read_ramp(message, what)[0].wide
     assert encoder.encode_ramp(tensor, wire.E8, SEED, 1, len(message)) == message
-    result = wire.decode_ramp(message, what, SEED, 256)
+    result = segments.decode_ramp(message, what, SEED, 256)
     assert fnv1a(result.tobytes()) == HASHES["wide.segment.float32"]
 
 
@@ -260,10 +262,10 @@ def test_example_of_the_page_is_what_the_library_writes() -> None:
 def test_example_of_the_page_decodes_as_told() -> None:
     message, what = example_of_the_page(), Expected(form=RAMP, lattice=wire.E8, call=1, blocks=1)
     steps = PAGE[PAGE.index("## 15.") :]
-    checksums = [xxh64(message[:32]), wire.checksum(message)]
+    checksums = [xxh64(message[:32]), segments.checksum(message)]
     assert all(f"{checksum:x}" in steps for checksum in checksums)
 
-    block = wire.read_ramp(message, what)[0]
+    block = segments.read_ramp(message, what)[0]
     assert (block.code, block.eighths, block.bits, block.wide) == (248, 58, 3, False)
     x0 = wire.point_from_codes(wire.E8, wire.codes_from_planes(block.planes, 3))
     told = {
@@ -279,7 +281,7 @@ def test_example_of_the_page_decodes_as_told() -> None:
     assert [16 * n + d for n, d in zip(told["n"], told["d"], strict=True)] == x0[:, 0].tolist()
     assert told["x - 8 halves"] == wire.reduce(wire.E8, 3, x0)[:, 0].tolist()
 
-    result = wire.decode_ramp(message, what, SEED, 256)
+    result = segments.decode_ramp(message, what, SEED, 256)
     begin = re.search(r"begins with\n\n    (.*)\n", steps)[1].split(",")
     assert [np.float32(x) for x in begin] == result[:8].tolist()
     assert fnv1a(result.tobytes()) == HASHES["example.segment.float32"]
@@ -291,7 +293,7 @@ def test_example_of_the_page_decodes_as_told() -> None:
 
 def refused(message: bytes, what: Expected) -> bool:
     try:
-        wire.decode_ramp(message, what, SEED, ELEMS)
+        segments.decode_ramp(message, what, SEED, ELEMS)
     except Refused:
         return True
     return False
@@ -333,4 +335,4 @@ def test_the_header_table_has_no_gaps() -> None:
     table = PAGE[PAGE.index("| offset | bytes |") :]
     rows = [(int(a), int(b)) for a, b in re.findall(r"^\| (\d+) \| (\d+) \|", table, re.MULTILINE)]
     assert all(at + size == following for (at, size), (following, _) in pairwise(rows))
-    assert sum(rows[-1]) == wire.HEADER_BYTES
+    assert sum(rows[-1]) == segments.HEADER_BYTES

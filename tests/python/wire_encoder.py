@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import wire_decoder as wire
+import wire_segments as segments
 from numpy.typing import NDArray
 from wire_checksum import xxh64
-from wire_decoder import D4, E8, HEADER_BYTES, NONFINITE, RAMP, Floats, Ints, Z, f32
+from wire_decoder import D4, E8, NONFINITE, Floats, Ints, Z, f32
+from wire_segments import HEADER_BYTES, RAMP
 
 NO_BASE = -160
 
@@ -153,8 +155,8 @@ def sealed(
     header = b"HLQC" + bytes([2, form, lattice, int(dither)])
     header += base.to_bytes(2, "little", signed=True) + bytes(2) + call.to_bytes(4, "little")
     header += bytes(8) + blocks.to_bytes(8, "little") + bytes(8)
-    head = wire.head_of_long(form, blocks)
-    checksum = wire.checksum(header + rest, head).to_bytes(8, "little")
+    head = segments.head_of_long(form, blocks)
+    checksum = segments.checksum(header + rest, head).to_bytes(8, "little")
     return header[: HEADER_BYTES - 8] + checksum + rest
 
 
@@ -221,7 +223,7 @@ def encode_ramp(
     n = len(x)
     exponents = [exponent(block) for block in x]
     base, codes = base_and_codes(exponents)
-    before = wire.overhead(RAMP, n)
+    before = segments.overhead(RAMP, n)
     bits = wire.plan(codes, 8, length - before, 2 if dither else 0)
 
     def some(which: range) -> Coded:
@@ -230,17 +232,17 @@ def encode_ramp(
     def seal(rest: bytes) -> bytes:
         return sealed(RAMP, lattice, call, base, n, rest, dither is not None)
 
-    head = wire.head_of_long(RAMP, n)
+    head = segments.head_of_long(RAMP, n)
     if head is None:
         all_of_it = some(range(n))
         rest = (codes + bytes(all_of_it.wide)).ljust(before - HEADER_BYTES, b"\0")
         rest += all_of_it.side + all_of_it.planes
         return seal(rest.ljust(length - HEADER_BYTES, b"\0"))
     pieces = []
-    for start in range(0, n, wire.PIECE):
-        which = range(start, min(start + wire.PIECE, n))
+    for start in range(0, n, segments.PIECE):
+        which = range(start, min(start + segments.PIECE, n))
         piece = some(which)
-        wide = bytes(piece.wide).ljust(wire.before_side_words(len(which)) - 8, b"\0")
+        wide = bytes(piece.wide).ljust(segments.before_side_words(len(which)) - 8, b"\0")
         pieces.append(wide + piece.side + piece.planes)
     return in_pieces(seal(codes.ljust(head - HEADER_BYTES, b"\0")), pieces, length)
 
@@ -268,7 +270,7 @@ def within(
             if largest(y - sent) <= limit:
                 codes = codes_from_point(lattice, k, point)
                 return k, wide, side_words(t), planes_from_codes(codes, k)
-    return wire.WHOLE, False, bytes(8), y.astype("<f4").tobytes()
+    return segments.WHOLE, False, bytes(8), y.astype("<f4").tobytes()
 
 
 def encode_bound(tensor: Floats, lattice: int, seed: int, call: int, allowed: float) -> bytes:
@@ -286,6 +288,6 @@ def encode_bound(tensor: Floats, lattice: int, seed: int, call: int, allowed: fl
         halves[b >> 1] |= min(k, 15) << b % 2 * 4
         side += words
         planes += content
-    before = wire.overhead(wire.BOUND, len(x)) - HEADER_BYTES
+    before = segments.overhead(segments.BOUND, len(x)) - HEADER_BYTES
     rest = (codes + bytes(wide + halves)).ljust(before, b"\0") + side + planes
-    return sealed(wire.BOUND, lattice, call, base, len(x), rest)
+    return sealed(segments.BOUND, lattice, call, base, len(x), rest)
