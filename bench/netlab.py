@@ -38,6 +38,8 @@ from perf_runs import (
     bytes_of,
     command_text,
     machine,
+    make_folder,
+    read_results,
     ring_bits,
     run_perf,
     size_text,
@@ -300,23 +302,8 @@ def read_arguments(words: list[str]) -> argparse.Namespace:
         parser.set_defaults(**QUICK)
     options = parser.parse_args(words)
     options.words = words
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--output {options.output}: {error.strerror}")
+    make_folder(parser, options.output)
     return options
-
-
-def read_results(file: Path) -> dict[str, Any]:
-    """A file that was written here. Exits with a sentence and code 2 if it is another."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if content["tool"] == "netlab" and isinstance(content["rows"], list):
-            return content
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    print(f"netlab.py: {file} is not a file of netlab.py's", file=sys.stderr)
-    sys.exit(2)
 
 
 def write_report(content: dict[str, Any], options: argparse.Namespace) -> None:
@@ -336,7 +323,7 @@ def main(words: list[str]) -> int:
     """Measures, writes, plots."""
     options = read_arguments(words)
     if options.source is not None:
-        content = read_results(options.source)
+        content = read_results("netlab", options.source, "rows")
         (options.output / FILE).write_text(options.source.read_text("utf-8"), encoding="utf-8")
         write_report(content, options)
         return 0

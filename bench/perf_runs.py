@@ -5,12 +5,14 @@ links.py and netlab.py measure with it, and write sizes, times and ratios as it 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import shlex
 import statistics
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -135,6 +137,26 @@ def ratio_text(ratios: Sequence[float]) -> str:
 def command_text(program: str, words: Sequence[str]) -> str:
     """What was typed, to be typed again."""
     return shlex.join([program, *words])
+
+
+def make_folder(parser: argparse.ArgumentParser, folder: Path) -> None:
+    """That of --output. Exits with a sentence and code 2 if it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--output {folder}: {error.strerror}")
+
+
+def read_results(tool: str, file: Path, needed: str) -> dict[str, Any]:
+    """What bench/<tool>.py wrote to a file. Exits with a sentence and code 2 if it is another."""
+    try:
+        content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if content["tool"] == tool and isinstance(content[needed], list) and content[needed]:
+            return content
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    print(f"{tool}.py: {file} is not a file of {tool}.py's", file=sys.stderr)
+    sys.exit(2)
 
 
 def machine() -> dict[str, Any]:

@@ -29,7 +29,16 @@ from pathlib import Path
 from typing import Any
 
 from netlab import alone, between, listed, rate
-from perf_runs import NETLAB, ROOT, RunFailed, command_text, machine, run_on_network
+from perf_runs import (
+    NETLAB,
+    ROOT,
+    RunFailed,
+    command_text,
+    machine,
+    make_folder,
+    read_results,
+    run_on_network,
+)
 from time_to_loss_report import EXAMPLES, Results, page, plot
 
 FOLDER = ROOT / "adapters/pytorch/examples"
@@ -158,23 +167,8 @@ def read_arguments(words: list[str]) -> argparse.Namespace:
         parser.set_defaults(**QUICK)
     options = parser.parse_args(words)
     options.words = words
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--output {options.output}: {error.strerror}")
+    make_folder(parser, options.output)
     return options
-
-
-def read_results(file: Path) -> dict[str, Any]:
-    """A file that was written here. Exits with a sentence and code 2 if it is another."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if content["tool"] == "time_to_loss" and content["runs"]:
-            return content
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    print(f"time_to_loss.py: {file} is not a file of time_to_loss.py's", file=sys.stderr)
-    sys.exit(2)
 
 
 def write_report(content: dict[str, Any], options: argparse.Namespace) -> None:
@@ -194,7 +188,7 @@ def main(words: list[str]) -> int:
     """Trains, writes, plots."""
     options = read_arguments(words)
     if options.source is not None:
-        write_report(read_results(options.source), options)
+        write_report(read_results("time_to_loss", options.source, "runs"), options)
         if options.source.resolve() != (options.output / FILE).resolve():
             shutil.copyfile(options.source, options.output / FILE)
         return 0
