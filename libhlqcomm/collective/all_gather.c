@@ -18,15 +18,7 @@ static hlq_status send_own(hlq_walk *w)
     return HLQ_OK;
 }
 
-static hlq_status account(hlq_walk *w)
-{
-    w->stats->overloads = w->sent.overloads;
-    w->stats->largest_scale = w->sent.largest_scale;
-    hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
-    return HLQ_OK;
-}
-
-static hlq_step *const steps[] = {send_own, account, NULL};
+static hlq_step *const steps[] = {send_own, hlq_account_coded_once, NULL};
 const hlq_algorithm_entry hlq_coded_all_gather = {hlq_bytes_of_own, workspace_bytes, steps};
 
 static hlq_walk all_gather(hlq_comm *comm, const void *send, void *recv, size_t count,

@@ -22,15 +22,7 @@ static hlq_status send_parts(hlq_walk *w)
     return HLQ_OK;
 }
 
-static hlq_status account(hlq_walk *w)
-{
-    w->stats->overloads = w->sent.overloads;
-    w->stats->largest_scale = w->sent.largest_scale;
-    hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
-    return HLQ_OK;
-}
-
-static hlq_step *const steps[] = {send_parts, account, NULL};
+static hlq_step *const steps[] = {send_parts, hlq_account_coded_once, NULL};
 const hlq_algorithm_entry hlq_coded_all_to_all = {hlq_bytes_of_parts, workspace_bytes, steps};
 
 static hlq_walk all_to_all(hlq_comm *comm, const void *send, void *recv, size_t count,

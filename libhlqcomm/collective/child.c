@@ -58,7 +58,6 @@ hlq_status hlq_child_step(hlq_walk *parent, hlq_child *child, int *done)
     w->sized = 0;
     w->flow = (hlq_flow){0};
     w->more = parent->more;
-    if (w->member) gather_sizes(parent, child);
     int at = w->next++;
     hlq_status status = child->entry->steps[at](w);
     parent->more = w->more;

@@ -86,14 +86,12 @@ static const char *threads_fault(const hlq_options *o, int *threads)
     char *end = NULL;
     long wanted = o ? o->threads : 0;
     if (wanted < 0 || wanted > HLQ_THREADS_MOST) {
-        return "options.threads is not 0 … "
-               "256";
+        return "options.threads is not 0 … " TEXT(HLQ_THREADS_MOST);
     }
     if (!wanted && word) {
         wanted = strtol(word, &end, 10);
         if (*end || end == word || wanted < 1 || wanted > HLQ_THREADS_MOST) {
-            return "HLQ_THREADS is not a number from 1 to "
-                   "256";
+            return "HLQ_THREADS is not a number from 1 to " TEXT(HLQ_THREADS_MOST);
         }
     }
     *threads = hlq_team_threads(wanted ? (int)wanted : 1);
@@ -200,8 +198,7 @@ hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_o
     if (!fault) fault = threads_fault(options, &threads);
     if (!comm) fault = "comm is NULL";
     c->options = options && !fault ? *options : defaults;
-    c->kernels = hlq_kernels_get();
-    c->team = (hlq_team){c->kernels, threads};
+    c->team = (hlq_team){hlq_kernels_get(), threads};
     hlq_terms mine = creation_terms(&c->options, node_of(c), c->probe.is_wanted, fault);
     status = agree(c, &mine);
     if (status != HLQ_OK) {

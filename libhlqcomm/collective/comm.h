@@ -20,8 +20,7 @@ struct hlq_comm {
     int rank, size;
     hlq_options options;
     hlq_logger log;
-    const hlq_kernels *kernels;
-    hlq_team team; /* these kernels on threads */
+    hlq_team team; /* kernels, and the threads they run on */
     hlq_nodes nodes;
     hlq_probe probe;
     struct hlq_request *active; /* collectives under way, oldest first */

@@ -71,8 +71,9 @@ void hlq_log_created(const hlq_comm *comm)
             "created over %s, kernels %s, algorithm %s, lattice %s, bits %g, seed %llu, "
             "min_bytes %zu, timeout %g s",
             comm->transport.name ? comm->transport.name : "a transport without a name",
-            comm->kernels->name, hlq_algorithm_name(o->algorithm), hlq_lattice_name(o->lattice),
-            o->bits, (unsigned long long)o->seed, o->min_bytes, o->timeout_s);
+            comm->team.kernels->name, hlq_algorithm_name(o->algorithm),
+            hlq_lattice_name(o->lattice), o->bits, (unsigned long long)o->seed, o->min_bytes,
+            o->timeout_s);
 }
 
 void hlq_log_ended(const hlq_comm *comm, hlq_status status, const char *sentence)

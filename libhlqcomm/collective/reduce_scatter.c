@@ -40,10 +40,7 @@ static hlq_status account(hlq_walk *w)
     if (own.residual) memset(own.residual, 0, part.elems * sizeof *own.residual); /* all is told */
     /* The own part is added as it is: it has energy, but no error. */
     w->received.energy += hlq_energy_of_exponents(hlq_legs_of(w)->exponent, part.place.blocks);
-    w->stats->overloads = w->sent.overloads;
-    w->stats->largest_scale = w->sent.largest_scale;
-    hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
-    return HLQ_OK;
+    return hlq_account_coded_once(w);
 }
 
 static hlq_step *const steps[] = {send_parts, account, NULL};

@@ -82,24 +82,24 @@ static hlq_request *take(hlq_comm *comm, const hlq_walk *asked)
     comm->idle = r->next;
     while (*end) end = &(*end)->next;
     *end = r;
-    hlq_request before = *r;
-    hlq_walk old = r->walk, *w = &r->walk;
+    const hlq_request before = *r;
+    hlq_walk *w = &r->walk;
     *r = (hlq_request){
         .walk = *asked,
         .begin = hlq_now(),
-        .terms = r->terms,
-        .told = r->told,
-        .verdicts = r->verdicts,
-        .given = r->given,
-        .counts = r->counts,
-        .sizes = r->sizes,
+        .terms = before.terms,
+        .told = before.told,
+        .verdicts = before.verdicts,
+        .given = before.given,
+        .counts = before.counts,
+        .sizes = before.sizes,
         .stats = {.struct_bytes = sizeof r->stats, .operation = asked->operation},
     };
     memcpy(r->slot, before.slot, sizeof r->slot);
-    w->arena = old.arena;
-    w->more = old.more;
-    w->out = old.out;
-    w->in = old.in;
+    w->arena = before.walk.arena;
+    w->more = before.walk.more;
+    w->out = before.walk.out;
+    w->in = before.walk.in;
     w->comm = comm;
     w->rank = comm->rank;
     w->size = comm->size;

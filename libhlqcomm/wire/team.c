@@ -53,6 +53,13 @@ hlq_run hlq_run_slice(const hlq_run *run, size_t start, size_t end)
     return hlq_run_take(&rest, end - start);
 }
 
+hlq_source hlq_source_from(const hlq_source *source, size_t start)
+{
+    hlq_source rest = *source;
+    if (rest.rotated) rest.data = (const float *)rest.data + start * HLQ_BLOCK_ELEMS;
+    return rest;
+}
+
 typedef struct job {
     const hlq_kernels *kernels;
     int slices;
@@ -74,21 +81,13 @@ static job job_of(const hlq_team *team, size_t blocks)
         .kernels = team->kernels, .slices = hlq_team_slices(team, blocks), .blocks = blocks};
 }
 
-/* What is rotated already lies block by block, in the order of the run. */
-static hlq_source source_from(const job *j, size_t start)
-{
-    hlq_source source = *j->source;
-    if (source.rotated) source.data = (const float *)source.data + start * HLQ_BLOCK_ELEMS;
-    return source;
-}
-
 static void exponents_slice(void *pointer, int i)
 {
     job *j = pointer;
     size_t start = hlq_slice_start(j->blocks, j->slices, i);
     hlq_place place =
         hlq_place_slice(j->place, start, hlq_slice_start(j->blocks, j->slices, i + 1));
-    hlq_source source = source_from(j, start);
+    hlq_source source = hlq_source_from(j->source, start);
     j->kernels->exponents(&place, &source, j->exponent + start);
 }
 
@@ -107,7 +106,7 @@ static void encode_slice(void *pointer, int i)
     job *j = pointer;
     size_t start = hlq_slice_start(j->blocks, j->slices, i);
     hlq_run run = hlq_run_slice(j->run, start, hlq_slice_start(j->blocks, j->slices, i + 1));
-    hlq_source source = source_from(j, start);
+    hlq_source source = hlq_source_from(j->source, start);
     atomic_fetch_add(&j->count, j->kernels->encode(&run, &source));
 }
 

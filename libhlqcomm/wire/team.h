@@ -8,8 +8,8 @@
 
 #include <kernels/kernels.h>
 
-/* Most threads that hlq_options asks for. */
-enum { HLQ_THREADS_MOST = 256 };
+/* Most threads that hlq_options asks for. A macro, for sentences to have it. */
+#define HLQ_THREADS_MOST 256
 
 typedef struct hlq_team {
     const hlq_kernels *kernels;
@@ -26,9 +26,11 @@ size_t hlq_slice_start(size_t blocks, int slices, int i);
 /* work(job, i) for every slice i, each on a thread of its own. */
 void hlq_team_run(int slices, void (*work)(void *job, int i), void *job);
 
-/* Blocks start … end-1 of a place or run. */
+/* Blocks start … end-1 of a place or run; what a source has from block `start` of its place on:
+   blocks that are rotated already lie in that order, others where their positions say. */
 hlq_place hlq_place_slice(const hlq_place *place, size_t start, size_t end);
 hlq_run hlq_run_slice(const hlq_run *run, size_t start, size_t end);
+hlq_source hlq_source_from(const hlq_source *source, size_t start);
 
 /* As the kernels of these names. */
 void hlq_team_exponents(const hlq_team *team, const hlq_place *place, const hlq_source *source,

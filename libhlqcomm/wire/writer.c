@@ -94,12 +94,6 @@ static void write_whole(hlq_writer *w)
     run->place.blocks = 0;
 }
 
-/* What is rotated already lies block by block, in the order of the run. */
-static void pass(hlq_source *source, size_t blocks)
-{
-    if (source->rotated) source->data = (const float *)source->data + blocks * HLQ_BLOCK_ELEMS;
-}
-
 static void write_piece(hlq_writer *w)
 {
     uint8_t *at = w->segment + w->bytes;
@@ -113,7 +107,7 @@ static void write_piece(hlq_writer *w)
     w->stats->overloads += hlq_team_encode(&w->team, &piece, &w->source);
     hlq_piece_seal(w->segment, w->pieces, at, end);
     hlq_code_stats_add(w->stats, &piece);
-    pass(&w->source, piece.place.blocks);
+    w->source = hlq_source_from(&w->source, piece.place.blocks);
     w->bytes = (size_t)(end - w->segment);
 }
 

@@ -144,7 +144,6 @@ static void gather(hlq_walk *w)
         w->in[n->peers[l]] = stretch(w, w->recv, l);
     }
     w->sized = 0;
-    w->flow = (hlq_flow){0};
     w->next = GATHERED;
 }
 
@@ -156,7 +155,6 @@ static hlq_status along_rail(hlq_walk *w)
     int done = !rail->entry->steps[++s->steps];
     w->sum = NULL;
     w->sized = w->max_error > 0;
-    w->flow = (hlq_flow){0};
     if (rail->walk.count) HLQ_TRY(hlq_child_step(w, rail, &done));
     else clear_messages(w);
     if (done) gather(w);

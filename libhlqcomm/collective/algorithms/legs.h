@@ -74,19 +74,23 @@ void hlq_share_own(hlq_walk *w, hlq_legs *legs, const hlq_source *source, hlq_dr
 /*
  * For drains of terms, that is every rank's code of the same part; the own rank's too unless `own`
  * is its source instead, added as it is. Gets ready the next piece of all, *now its blocks: none if
- * not all of it is there. Sums are made in 2^legs->unit, and w->received has the terms' energies
- * and errors.
+ * not all of it is there. Sums are made in 2^legs->unit.
  */
 hlq_status hlq_next_terms(hlq_walk *w, hlq_legs *legs, int i, const hlq_part *part,
                           const hlq_source *own, hlq_place *now);
 /* That piece's sum, in rank order, to acc, which has room for all of it. */
 void hlq_sum_to_acc(const hlq_walk *w, hlq_legs *legs, const hlq_place *piece,
                     const hlq_source *own, float *acc);
-/* Drains terms to recv, as sums. */
+/* Drains terms to recv, as sums; their energies and errors to w->received. */
 hlq_status hlq_drain_sums(hlq_walk *w, int i, const hlq_part *part, const hlq_source *own);
 
-/* Drains what ranks sent to its place in recv; the own rank's, too, if it is coded. */
+/* Drains what ranks sent to its place in recv; the own rank's, too, if it is coded. Its energy and
+   error to w->received. */
 hlq_status hlq_drain_parts(hlq_walk *w, int i);
+
+/* The last step of walks whose numbers were coded once: their statistics. Of a sum the energy is
+   not known; independent contributions are assumed. */
+hlq_status hlq_account_coded_once(hlq_walk *w);
 
 /* What a rank sends to itself, from send to recv. */
 void hlq_copy_own_part(const hlq_walk *w);

@@ -86,7 +86,6 @@ hlq_status hlq_next_terms(hlq_walk *w, hlq_legs *legs, int i, const hlq_part *pa
     for (int p = 0; p < w->size; p++) {
         if (own && p == w->rank) continue;
         HLQ_TRY(read_piece(w, legs, p));
-        hlq_code_stats_add(&w->received, &legs->piece[p]);
         blocks = legs->piece[p].place.blocks;
     }
     *now = hlq_place_take(&legs->rest, blocks);
@@ -107,7 +106,7 @@ typedef struct sum_job {
 /* The next blocks of a slice, of which run has every rank's code. */
 static void add_blocks(const sum_job *j, hlq_run *run, const hlq_place *now, float *acc)
 {
-    const hlq_kernels *kernels = j->w->comm->kernels;
+    const hlq_kernels *kernels = j->w->comm->team.kernels;
     memset(acc, 0, now->blocks * HLQ_BLOCK_ELEMS * sizeof *acc);
     for (int p = 0; p < j->w->size; p++) {
         if (j->own && p == j->w->rank) {
@@ -139,7 +138,7 @@ static void sum_slice(void *job, int slice)
         if (j->acc) {
             acc += now.blocks * HLQ_BLOCK_ELEMS;
         } else {
-            j->nonfinite += w->comm->kernels->unrotate(
+            j->nonfinite += w->comm->team.kernels->unrotate(
                 &now, acc, j->legs->unit, hlq_output_factor(w), w->dtype, w->recv, j->elems);
         }
     }
@@ -166,9 +165,20 @@ hlq_status hlq_drain_sums(hlq_walk *w, int i, const hlq_part *part, const hlq_so
         hlq_place piece;
         HLQ_TRY(hlq_next_terms(w, legs, i, part, own, &piece));
         if (!piece.blocks) return HLQ_OK;
+        for (int p = 0; p < w->size; p++) {
+            if (!own || p != w->rank) hlq_code_stats_add(&w->received, &legs->piece[p]);
+        }
         sum_job j = {.w = w, .legs = legs, .piece = &piece, .own = own, .elems = part->elems};
         w->stats->nonfinite_blocks += sum_piece(&j);
     }
+}
+
+hlq_status hlq_account_coded_once(hlq_walk *w)
+{
+    w->stats->overloads = w->sent.overloads;
+    w->stats->largest_scale = w->sent.largest_scale;
+    hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
+    return HLQ_OK;
 }
 
 /* In place, a piece goes where the one for its sender came from: that must be coded by then. */

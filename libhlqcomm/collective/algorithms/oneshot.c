@@ -29,14 +29,5 @@ static hlq_status send_code(hlq_walk *w)
     return HLQ_OK;
 }
 
-static hlq_status account(hlq_walk *w)
-{
-    w->stats->overloads = w->sent.overloads;
-    w->stats->largest_scale = w->sent.largest_scale;
-    /* The energy of the sum is not known here; independent contributions are assumed. */
-    hlq_stats_estimate(w->stats, w->received.error, w->received.energy);
-    return HLQ_OK;
-}
-
-static hlq_step *const steps[] = {send_code, account, NULL};
+static hlq_step *const steps[] = {send_code, hlq_account_coded_once, NULL};
 const hlq_algorithm_entry hlq_oneshot = {hlq_bytes_of_own, workspace_bytes, steps};

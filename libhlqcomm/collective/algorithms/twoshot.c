@@ -63,7 +63,6 @@ static hlq_status share_sum(hlq_walk *w)
                       .residual = w->residual,
                       .rotated = 1,
                       .unit = legs->unit};
-    w->received = (hlq_code_stats){0}; /* what counts are the sums */
     hlq_share_own(w, legs, &sum, hlq_drain_parts);
     return HLQ_OK;
 }
