@@ -59,8 +59,10 @@ typedef struct hlq_place {
  * What is encoded: blocks of a tensor, or an accumulator.
  *  tensor       data and residual (error feedback, elems floats, or NULL) are the whole tensor's;
  *               the residual is added to data wherever data is read; there is none with float64
- *  accumulator  data holds place.blocks blocks of 256 floats in the rotated domain, one after the
- *               other, in units of 2^unit; the residual, still the whole tensor's, is only written
+ *  accumulator  blocks of 256 floats in the rotated domain, in units of 2^unit: place.blocks of
+ *               them, one after the other; or if room is not 0, where the tensor's blocks would be
+ *               if each had so many bytes, but for its last block, if elems cut that, which is at
+ *               `last`. The residual, still the whole tensor's, is only written
  */
 typedef struct hlq_source {
     const void *data;
@@ -69,6 +71,8 @@ typedef struct hlq_source {
     float *residual;
     int rotated; /* data is an accumulator */
     int unit;
+    size_t room; /* of an accumulator */
+    const float *last;
 } hlq_source;
 
 /*

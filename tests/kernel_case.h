@@ -18,6 +18,8 @@ enum {
     ROTATED, /* an accumulator, as source */
     CODE,
     BITS,
+    SPREAD, /* rotated blocks with room between, and the last */
+    SPREAD_LAST,
     WIRE_WIDE, /* another run: any bytes at all */
     WIRE_SIDE,
     WIRE_PLANES,
@@ -48,6 +50,8 @@ static const struct {
     [ROTATED] = {"rotated", 4},
     [CODE] = {"code", 1},
     [BITS] = {"bits", 1},
+    [SPREAD] = {"spread", 1},
+    [SPREAD_LAST] = {"last of spread", 4},
     [WIRE_WIDE] = {"wire wide", 1},
     [WIRE_SIDE] = {"wire side", 4},
     [WIRE_PLANES] = {"wire planes", 4},
@@ -73,6 +77,7 @@ typedef struct kernel_case {
     hlq_lattice lattice;
     hlq_dtype dtype;
     int modular, spread, dithered, with_residual, with_rotated;
+    size_t room;
     uint64_t dither_key;
     int base, unit, rotated_unit;
     float factor;
@@ -147,12 +152,16 @@ static void choose_place(hlq_rng *rng, kernel_case *c)
 static hlq_source source_of(const kernel_case *c, void *const content[BUFFERS], int rotated)
 {
     return (hlq_source){
-        .data = content[rotated ? ROTATED : TENSOR],
+        .data = content[!rotated  ? TENSOR
+                        : c->room ? SPREAD
+                                  : ROTATED],
         .dtype = rotated ? HLQ_FLOAT32 : c->dtype,
         .elems = c->elems,
         .residual = c->with_residual ? content[RESIDUAL] : NULL,
         .rotated = rotated,
         .unit = c->rotated_unit,
+        .room = c->room,
+        .last = content[SPREAD_LAST],
     };
 }
 
@@ -207,6 +216,7 @@ static kernel_case case_new(hlq_rng *rng, size_t elems, hlq_lattice lattice, hlq
                             int modular)
 {
     static const float factors[] = {1, 0.125f, 1.0f / 3, 2};
+    static const size_t rooms[] = {0, HLQ_BLOCK_ELEMS * 4, HLQ_BLOCK_ELEMS * 8};
     kernel_case c = {
         .elems = elems,
         .lattice = lattice,
@@ -218,6 +228,7 @@ static kernel_case case_new(hlq_rng *rng, size_t elems, hlq_lattice lattice, hlq
         .dither_key = hlq_rng_next(rng),
         .with_rotated = hlq_rng_below(rng, 4) == 0,
         .rotated_unit = hlq_rng_between(rng, -HLQ_UNIT_LIMIT, HLQ_UNIT_LIMIT),
+        .room = rooms[hlq_rng_below(rng, 3)],
         .factor = factors[hlq_rng_below(rng, 4)],
     };
     choose_place(rng, &c);
@@ -233,6 +244,8 @@ static kernel_case case_new(hlq_rng *rng, size_t elems, hlq_lattice lattice, hlq
     allocate(&c, EXPONENT, blocks * sizeof(int16_t));
     allocate(&c, ROTATED, acc);
     allocate(&c, ACC, acc);
+    allocate(&c, SPREAD, elems / HLQ_BLOCK_ELEMS * c.room);
+    allocate(&c, SPREAD_LAST, HLQ_BLOCK_ELEMS * sizeof(float));
     allocate(&c, WIDE, modular ? 0 : (blocks + 7) / 8);
     allocate(&c, WIRE_WIDE, c.bytes[WIDE]);
     allocate(&c, FAILED, (blocks + 7) / 8);
@@ -241,6 +254,10 @@ static kernel_case case_new(hlq_rng *rng, size_t elems, hlq_lattice lattice, hlq
     for (size_t b = 0; b < blocks; b++) {
         fill_block(rng, (float *)c.content[ROTATED] + b * HLQ_BLOCK_ELEMS);
     }
+    for (size_t at = 0; at < c.bytes[SPREAD]; at += c.room) {
+        fill_block(rng, (float *)(void *)((char *)c.content[SPREAD] + at));
+    }
+    fill_block(rng, c.content[SPREAD_LAST]);
     hlq_rng_fill(rng, hlq_rng_gauss, c.content[ACC], blocks * HLQ_BLOCK_ELEMS);
     choose_codes(rng, &c);
     allocate_planes(&c);

@@ -13,12 +13,21 @@ HLQ_BODY uint64_t position(const hlq_place *place, size_t i)
     return place->list ? place->list[i] : place->first + i * place->stride;
 }
 
+/* Block i of an accumulator. */
+HLQ_BODY const void *rotated_block(const hlq_place *place, const hlq_source *src, size_t i)
+{
+    if (!src->room) return (const float *)src->data + i * HLQ_BLOCK_ELEMS;
+    uint64_t index = position(place, i);
+    if (block_elems(src->elems, index) < HLQ_BLOCK_ELEMS) return src->last;
+    return (const char *)src->data + index * src->room;
+}
+
 /* Block i of a source, residual added; a float64 tensor in units of 2^unit. */
 HLQ_BODY void load_source(const hlq_place *place, const hlq_source *src, size_t i, int unit,
                           F x[HLQ_ROWS])
 {
     if (src->rotated) {
-        load_full((const float *)src->data + i * HLQ_BLOCK_ELEMS, HLQ_FLOAT32, 0, x);
+        load_full(rotated_block(place, src, i), HLQ_FLOAT32, 0, x);
         return;
     }
     load_block(src->data, src->dtype, unit, src->elems, position(place, i), x);
@@ -35,9 +44,9 @@ HLQ_BODY void fetch_source(const hlq_place *place, const hlq_source *src, size_t
 {
     enum { LINE_BYTES = 64 };
     size_t bytes = HLQ_BLOCK_ELEMS * (src->rotated ? sizeof(float) : elem_bytes(src->dtype));
-    uint64_t index = src->rotated ? i : position(place, i);
     if (i >= place->blocks) return;
-    const char *p = (const char *)src->data + index * bytes;
+    const char *p = src->rotated ? (const char *)rotated_block(place, src, i)
+                                 : (const char *)src->data + position(place, i) * bytes;
     for (size_t at = 0; at < bytes; at += LINE_BYTES) __builtin_prefetch(p + at);
 }
 

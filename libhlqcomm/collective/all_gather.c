@@ -10,16 +10,14 @@
 #include "algorithms/legs.h"
 #include "request.h"
 
-static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, 0); }
-
 static hlq_status send_own(hlq_walk *w)
 {
-    hlq_send_own(w, hlq_legs_begin(w, 0), hlq_drain_parts);
+    hlq_send_own(w, hlq_legs_begin(w), hlq_drain_parts);
     return HLQ_OK;
 }
 
 static hlq_step *const steps[] = {send_own, hlq_account_coded_once, NULL};
-const hlq_algorithm_entry hlq_coded_all_gather = {hlq_bytes_of_own, workspace_bytes, steps};
+const hlq_algorithm_entry hlq_coded_all_gather = {hlq_bytes_of_own, hlq_legs_bytes, steps};
 
 static hlq_walk all_gather(hlq_comm *comm, const void *send, void *recv, size_t count,
                            hlq_dtype dtype)

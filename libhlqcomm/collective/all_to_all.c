@@ -13,17 +13,15 @@
 
 #include <string.h>
 
-static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, 0); }
-
 static hlq_status send_parts(hlq_walk *w)
 {
     hlq_copy_own_part(w);
-    hlq_send_parts(w, hlq_legs_begin(w, 0), hlq_drain_parts);
+    hlq_send_parts(w, hlq_legs_begin(w), hlq_drain_parts);
     return HLQ_OK;
 }
 
 static hlq_step *const steps[] = {send_parts, hlq_account_coded_once, NULL};
-const hlq_algorithm_entry hlq_coded_all_to_all = {hlq_bytes_of_parts, workspace_bytes, steps};
+const hlq_algorithm_entry hlq_coded_all_to_all = {hlq_bytes_of_parts, hlq_legs_bytes, steps};
 
 static hlq_walk all_to_all(hlq_comm *comm, const void *send, void *recv, size_t count,
                            hlq_dtype dtype)

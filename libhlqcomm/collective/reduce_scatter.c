@@ -15,8 +15,6 @@
 
 #include <string.h>
 
-static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, 0); }
-
 static hlq_status add_parts(hlq_walk *w, int i)
 {
     hlq_part part = hlq_part_to(w, w->rank);
@@ -29,7 +27,7 @@ static hlq_status add_parts(hlq_walk *w, int i)
 
 static hlq_status send_parts(hlq_walk *w)
 {
-    hlq_send_parts(w, hlq_legs_begin(w, 0), add_parts);
+    hlq_send_parts(w, hlq_legs_begin(w), add_parts);
     return HLQ_OK;
 }
 
@@ -44,7 +42,7 @@ static hlq_status account(hlq_walk *w)
 }
 
 static hlq_step *const steps[] = {send_parts, account, NULL};
-const hlq_algorithm_entry hlq_coded_reduce_scatter = {hlq_bytes_of_parts, workspace_bytes, steps};
+const hlq_algorithm_entry hlq_coded_reduce_scatter = {hlq_bytes_of_parts, hlq_legs_bytes, steps};
 
 static hlq_walk reduce_scatter(hlq_comm *comm, const void *send, void *recv, size_t count,
                                hlq_dtype dtype, hlq_op op)

@@ -56,7 +56,7 @@ hlq_run hlq_run_slice(const hlq_run *run, size_t start, size_t end)
 hlq_source hlq_source_from(const hlq_source *source, size_t start)
 {
     hlq_source rest = *source;
-    if (rest.rotated) rest.data = (const float *)rest.data + start * HLQ_BLOCK_ELEMS;
+    if (rest.rotated && !rest.room) rest.data = (const float *)rest.data + start * HLQ_BLOCK_ELEMS;
     return rest;
 }
 

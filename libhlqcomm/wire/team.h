@@ -27,7 +27,7 @@ size_t hlq_slice_start(size_t blocks, int slices, int i);
 void hlq_team_run(int slices, void (*work)(void *job, int i), void *job);
 
 /* Blocks start … end-1 of a place or run; what a source has from block `start` of its place on:
-   blocks that are rotated already lie in that order, others where their positions say. */
+   accumulators without room lie in that order, all else where positions say. */
 hlq_place hlq_place_slice(const hlq_place *place, size_t start, size_t end);
 hlq_run hlq_run_slice(const hlq_run *run, size_t start, size_t end);
 hlq_source hlq_source_from(const hlq_source *source, size_t start);

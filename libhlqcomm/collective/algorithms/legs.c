@@ -84,10 +84,17 @@ static void lay_out_rank(const hlq_walk *w, hlq_arena *arena, hlq_legs *legs, in
     legs->writer[p] = (hlq_writer){.segment = out};
 }
 
-static hlq_legs lay_out(const hlq_walk *w, hlq_arena *arena, size_t acc_blocks)
+static int has_room_in_recv(const hlq_walk *w)
 {
+    return hlq_dtype_bytes(w->dtype) >= sizeof(float);
+}
+
+static hlq_legs lay_out(const hlq_walk *w, hlq_arena *arena)
+{
+    const size_t acc_bytes = HLQ_BLOCK_ELEMS * sizeof(float);
     size_t n = (size_t)w->size, threads = (size_t)w->comm->team.threads, blocks = 0;
-    if (!acc_blocks) acc_blocks = threads * HLQ_SUM_BLOCKS;
+    size_t sums = hlq_is_coded_twice(w) ? hlq_part_to(w, w->rank).place.blocks : 0;
+    int in_recv = has_room_in_recv(w);
     for (int p = 0; p < w->size; p++) {
         blocks = larger(blocks,
                         larger(hlq_part_to(w, p).place.blocks, hlq_part_from(w, p).place.blocks));
@@ -103,7 +110,9 @@ static hlq_legs lay_out(const hlq_walk *w, hlq_arena *arena, size_t acc_blocks)
         .piece = hlq_arena_take(arena, n * sizeof *legs.piece),
         .run = hlq_arena_take(arena, threads * n * sizeof *legs.run),
         .exponent = hlq_arena_take(arena, blocks * sizeof *legs.exponent),
-        .acc = hlq_arena_take(arena, acc_blocks * HLQ_BLOCK_ELEMS * sizeof *legs.acc),
+        .acc = hlq_arena_take(arena, threads * HLQ_SUM_BLOCKS * acc_bytes),
+        .sums = in_recv ? NULL : hlq_arena_take(arena, sums * acc_bytes),
+        .last = in_recv && sums ? hlq_arena_take(arena, acc_bytes) : NULL,
     };
     for (int p = 0; p < w->size; p++) lay_out_rank(w, arena, &legs, p);
     return legs;
@@ -111,19 +120,36 @@ static hlq_legs lay_out(const hlq_walk *w, hlq_arena *arena, size_t acc_blocks)
 
 hlq_legs *hlq_legs_of(const hlq_walk *w) { return (hlq_legs *)(void *)w->arena.base; }
 
-hlq_legs *hlq_legs_begin(const hlq_walk *w, size_t acc_blocks)
+hlq_legs *hlq_legs_begin(const hlq_walk *w)
 {
     hlq_arena arena = w->arena;
-    hlq_legs legs = lay_out(w, &arena, acc_blocks);
+    hlq_legs legs = lay_out(w, &arena);
     *hlq_legs_of(w) = legs;
     return hlq_legs_of(w);
 }
 
-size_t hlq_legs_bytes(const hlq_walk *w, size_t acc_blocks)
+size_t hlq_legs_bytes(const hlq_walk *w)
 {
     hlq_arena counting = {NULL, 0, 0};
-    lay_out(w, &counting, acc_blocks);
+    lay_out(w, &counting);
     return counting.used;
+}
+
+hlq_source hlq_sums_of(const hlq_walk *w, const hlq_legs *legs)
+{
+    hlq_source sums = {
+        .data = legs->sums,
+        .dtype = HLQ_FLOAT32,
+        .elems = w->count,
+        .rotated = 1,
+        .unit = legs->unit,
+    };
+    if (has_room_in_recv(w)) {
+        sums.data = w->recv;
+        sums.room = HLQ_BLOCK_ELEMS * hlq_dtype_bytes(w->dtype);
+        sums.last = legs->last;
+    }
+    return sums;
 }
 
 uint64_t hlq_bytes_of_parts(const hlq_walk *w)

@@ -26,7 +26,9 @@ typedef struct hlq_legs {
     hlq_run *piece;                /* one per rank: what is read of its message */
     hlq_run *run;                  /* the same for each thread, of its slice */
     int16_t *exponent;             /* of the blocks of a part */
-    float *acc;    /* blocks in the rotated domain; HLQ_SUM_BLOCKS a thread, or all */
+    float *acc;                    /* HLQ_SUM_BLOCKS in the rotated domain for each thread */
+    float *sums;   /* what was added up to be coded again, if recv has no room for it */
+    float *last;   /* of it, the tensor's last block, where recv has */
     int is_to_all; /* writer[rank] is for all */
     size_t chunk;  /* bytes of a message in one exchange */
     int unit;      /* sums are made in units of 2^unit */
@@ -35,11 +37,10 @@ typedef struct hlq_legs {
     hlq_code_stats coded; /* what coding a sum cost */
 } hlq_legs;
 
-/* The walk's, laid out by its first step; acc_blocks: blocks that are added up; 0: as threads need
-   to add up some at a time. */
-hlq_legs *hlq_legs_begin(const hlq_walk *w, size_t acc_blocks);
+/* The walk's, laid out by its first step. */
+hlq_legs *hlq_legs_begin(const hlq_walk *w);
 hlq_legs *hlq_legs_of(const hlq_walk *w);
-size_t hlq_legs_bytes(const hlq_walk *w, size_t acc_blocks);
+size_t hlq_legs_bytes(const hlq_walk *w);
 
 /* What a message holds: parts of ranks' tensors, or a sum of such. */
 enum { HLQ_LEG_PARTS = 0, HLQ_LEG_SUMS = 1 };
@@ -78,9 +79,14 @@ void hlq_share_own(hlq_walk *w, hlq_legs *legs, const hlq_source *source, hlq_dr
  */
 hlq_status hlq_next_terms(hlq_walk *w, hlq_legs *legs, int i, const hlq_part *part,
                           const hlq_source *own, hlq_place *now);
-/* That piece's sum, in rank order, to acc, which has room for all of it. */
-void hlq_sum_to_acc(const hlq_walk *w, hlq_legs *legs, const hlq_place *piece,
-                    const hlq_source *own, float *acc);
+/*
+ * Adds that piece up, in rank order, and keeps the sums for hlq_sums_of(). Those of float32 and
+ * float64 tensors are kept in recv, where results will replace them: for huge tensors there is not
+ * to be as much memory once more. That may be where `own` is.
+ */
+void hlq_keep_sums(const hlq_walk *w, hlq_legs *legs, const hlq_place *piece,
+                   const hlq_source *own);
+hlq_source hlq_sums_of(const hlq_walk *w, const hlq_legs *legs);
 /* Drains terms to recv, as sums; their energies and errors to w->received. */
 hlq_status hlq_drain_sums(hlq_walk *w, int i, const hlq_part *part, const hlq_source *own);
 

@@ -97,11 +97,29 @@ typedef struct sum_job {
     hlq_legs *legs;
     const hlq_place *piece;
     const hlq_source *own;
-    float *acc; /* NULL: to recv */
+    int is_kept; /* for hlq_sums_of(); else they go to recv as what they are */
     size_t elems;
     int slices;
     _Atomic uint64_t nonfinite;
 } sum_job;
+
+/* Where the sum of block i of a place is kept, as hlq_sums_of() says. */
+static void *kept_at(const sum_job *j, const hlq_place *now, size_t i)
+{
+    hlq_legs *legs = j->legs;
+    size_t block = now->first + i * now->stride;
+    if (legs->sums) return legs->sums + block / (size_t)j->w->size * HLQ_BLOCK_ELEMS;
+    if ((block + 1) * HLQ_BLOCK_ELEMS > j->w->count) return legs->last;
+    return (char *)j->w->recv + block * HLQ_BLOCK_ELEMS * hlq_dtype_bytes(j->w->dtype);
+}
+
+static void keep_blocks(const sum_job *j, const hlq_place *now, const float *acc)
+{
+    const size_t bytes = HLQ_BLOCK_ELEMS * sizeof *acc;
+    for (size_t i = 0; i < now->blocks; i++) {
+        memcpy(kept_at(j, now, i), acc + i * HLQ_BLOCK_ELEMS, bytes);
+    }
+}
 
 /* The next blocks of a slice, of which run has every rank's code. */
 static void add_blocks(const sum_job *j, hlq_run *run, const hlq_place *now, float *acc)
@@ -130,13 +148,12 @@ static void sum_slice(void *job, int slice)
         int is_own = j->own && p == w->rank;
         if (!is_own) run[p] = hlq_run_slice(&j->legs->piece[p], start, end);
     }
-    float *acc = j->acc ? j->acc + start * HLQ_BLOCK_ELEMS
-                        : j->legs->acc + (size_t)slice * HLQ_SUM_BLOCKS * HLQ_BLOCK_ELEMS;
+    float *acc = j->legs->acc + (size_t)slice * HLQ_SUM_BLOCKS * HLQ_BLOCK_ELEMS;
     while (rest.blocks) {
         hlq_place now = hlq_place_take(&rest, HLQ_SUM_BLOCKS);
         add_blocks(j, run, &now, acc);
-        if (j->acc) {
-            acc += now.blocks * HLQ_BLOCK_ELEMS;
+        if (j->is_kept) {
+            keep_blocks(j, &now, acc);
         } else {
             j->nonfinite += w->comm->team.kernels->unrotate(
                 &now, acc, j->legs->unit, hlq_output_factor(w), w->dtype, w->recv, j->elems);
@@ -151,10 +168,9 @@ static uint64_t sum_piece(sum_job *j)
     return j->nonfinite;
 }
 
-void hlq_sum_to_acc(const hlq_walk *w, hlq_legs *legs, const hlq_place *piece,
-                    const hlq_source *own, float *acc)
+void hlq_keep_sums(const hlq_walk *w, hlq_legs *legs, const hlq_place *piece, const hlq_source *own)
 {
-    sum_job j = {.w = w, .legs = legs, .piece = piece, .own = own, .acc = acc};
+    sum_job j = {.w = w, .legs = legs, .piece = piece, .own = own, .is_kept = 1};
     sum_piece(&j);
 }
 

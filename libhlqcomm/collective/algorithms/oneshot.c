@@ -12,8 +12,6 @@
 
 #include <transport/transport_internal.h>
 
-static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, 0); }
-
 static hlq_status add_codes(hlq_walk *w, int i)
 {
     hlq_part whole = hlq_part_to(w, w->rank);
@@ -25,9 +23,9 @@ static hlq_status add_codes(hlq_walk *w, int i)
 
 static hlq_status send_code(hlq_walk *w)
 {
-    hlq_send_own(w, hlq_legs_begin(w, 0), add_codes);
+    hlq_send_own(w, hlq_legs_begin(w), add_codes);
     return HLQ_OK;
 }
 
 static hlq_step *const steps[] = {send_code, hlq_account_coded_once, NULL};
-const hlq_algorithm_entry hlq_oneshot = {hlq_bytes_of_own, workspace_bytes, steps};
+const hlq_algorithm_entry hlq_oneshot = {hlq_bytes_of_own, hlq_legs_bytes, steps};

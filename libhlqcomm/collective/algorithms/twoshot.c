@@ -19,10 +19,6 @@
 
 #include <math.h>
 
-static size_t own_blocks(const hlq_walk *w) { return hlq_part_to(w, w->rank).place.blocks; }
-
-static size_t workspace_bytes(const hlq_walk *w) { return hlq_legs_bytes(w, own_blocks(w)); }
-
 static uint64_t wire_bytes(const hlq_walk *w)
 {
     return hlq_bytes_of_parts(w) + hlq_bytes_of_own(w);
@@ -39,8 +35,7 @@ static hlq_status add_parts(hlq_walk *w, int i)
         hlq_place piece;
         HLQ_TRY(hlq_next_terms(w, legs, i, &part, &own, &piece));
         if (!piece.blocks) break;
-        size_t done = part.place.blocks - legs->rest.blocks - piece.blocks;
-        hlq_sum_to_acc(w, legs, &piece, &own, legs->acc + done * HLQ_BLOCK_ELEMS);
+        hlq_keep_sums(w, legs, &piece, &own);
     }
     w->stats->seconds_reduce += hlq_now() - begin;
     return HLQ_OK;
@@ -49,7 +44,7 @@ static hlq_status add_parts(hlq_walk *w, int i)
 /* First leg: every other rank's part, coded for its owner. */
 static hlq_status send_parts(hlq_walk *w)
 {
-    hlq_send_parts(w, hlq_legs_begin(w, own_blocks(w)), add_parts);
+    hlq_send_parts(w, hlq_legs_begin(w), add_parts);
     return HLQ_OK;
 }
 
@@ -57,13 +52,9 @@ static hlq_status send_parts(hlq_walk *w)
 static hlq_status share_sum(hlq_walk *w)
 {
     hlq_legs *legs = hlq_legs_of(w);
-    hlq_source sum = {.data = legs->acc,
-                      .dtype = HLQ_FLOAT32,
-                      .elems = w->count,
-                      .residual = w->residual,
-                      .rotated = 1,
-                      .unit = legs->unit};
-    hlq_share_own(w, legs, &sum, hlq_drain_parts);
+    hlq_source sums = hlq_sums_of(w, legs);
+    sums.residual = w->residual;
+    hlq_share_own(w, legs, &sums, hlq_drain_parts);
     return HLQ_OK;
 }
 
@@ -80,4 +71,4 @@ static hlq_status account(hlq_walk *w)
 }
 
 static hlq_step *const steps[] = {send_parts, share_sum, account, NULL};
-const hlq_algorithm_entry hlq_twoshot = {wire_bytes, workspace_bytes, steps};
+const hlq_algorithm_entry hlq_twoshot = {wire_bytes, hlq_legs_bytes, steps};
