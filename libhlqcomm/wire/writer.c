@@ -19,7 +19,9 @@ static void begin_segment(hlq_writer *w, int16_t *exponent)
     hlq_frame *frame = &w->frame;
     size_t blocks = frame->place.blocks;
     uint8_t *code = w->segment + HLQ_HEADER_BYTES;
-    hlq_team_exponents(&w->team, &frame->place, &w->source, exponent);
+    if (!w->source.rotated) {
+        hlq_team_exponents(&w->team, &frame->place, &w->source, exponent);
+    }
     int base = hlq_base_of_exponents(frame->dtype, exponent, blocks);
     w->rest = hlq_segment_begin(frame, base, w->segment);
     w->rest.bits = w->bits;

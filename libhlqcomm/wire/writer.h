@@ -12,7 +12,8 @@
 #include "codec.h"
 #include "team.h"
 
-/* Per-block scratch of one segment: exponents for as long as begin() runs, bits until the end. */
+/* Per-block scratch of one segment: exponents for as long as begin() runs, bits until the end.
+   Those of an accumulator are there before: they are found while its blocks are added up. */
 typedef struct hlq_scratch {
     int16_t *exponent;
     uint8_t *bits;

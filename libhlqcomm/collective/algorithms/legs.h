@@ -25,7 +25,7 @@ typedef struct hlq_legs {
     hlq_reader *reader;            /* one per rank, of in; the own rank's of out */
     hlq_run *piece;                /* one per rank: what is read of its message */
     hlq_run *run;                  /* the same for each thread, of its slice */
-    int16_t *exponent;             /* of the blocks of a part */
+    int16_t *exponent;             /* of the blocks of a part; of the sums that are kept */
     float *acc;                    /* HLQ_SUM_BLOCKS in the rotated domain for each thread */
     float *sums;   /* what was added up to be coded again, if recv has no room for it */
     float *last;   /* of it, the tensor's last block, where recv has */

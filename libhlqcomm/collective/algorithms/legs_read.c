@@ -103,22 +103,32 @@ typedef struct sum_job {
     _Atomic uint64_t nonfinite;
 } sum_job;
 
-/* Where the sum of block i of a place is kept, as hlq_sums_of() says. */
-static void *kept_at(const sum_job *j, const hlq_place *now, size_t i)
+/* Of the part's blocks, which is the first of `now`. */
+static size_t index_in_part(const sum_job *j, const hlq_place *now)
 {
+    return now->first / (size_t)j->w->size;
+}
+
+/* Where the sum of block i of a place is kept, as hlq_sums_of() says. */
+static char *kept_at(const sum_job *j, const hlq_place *now, size_t i)
+{
+    const size_t bytes = HLQ_BLOCK_ELEMS * sizeof(float);
     hlq_legs *legs = j->legs;
     size_t block = now->first + i * now->stride;
-    if (legs->sums) return legs->sums + block / (size_t)j->w->size * HLQ_BLOCK_ELEMS;
-    if ((block + 1) * HLQ_BLOCK_ELEMS > j->w->count) return legs->last;
+    if (legs->sums) return (char *)legs->sums + (index_in_part(j, now) + i) * bytes;
+    if ((block + 1) * HLQ_BLOCK_ELEMS > j->w->count) return (char *)legs->last;
     return (char *)j->w->recv + block * HLQ_BLOCK_ELEMS * hlq_dtype_bytes(j->w->dtype);
 }
 
+/* Exponents are found while sums are in the cache: to code them, all must be known before. */
 static void keep_blocks(const sum_job *j, const hlq_place *now, const float *acc)
 {
     const size_t bytes = HLQ_BLOCK_ELEMS * sizeof *acc;
+    hlq_source sums = {.data = acc, .dtype = HLQ_FLOAT32, .rotated = 1, .unit = j->legs->unit};
     for (size_t i = 0; i < now->blocks; i++) {
         memcpy(kept_at(j, now, i), acc + i * HLQ_BLOCK_ELEMS, bytes);
     }
+    j->w->comm->team.kernels->exponents(now, &sums, j->legs->exponent + index_in_part(j, now));
 }
 
 /* The next blocks of a slice, of which run has every rank's code. */
