@@ -6,15 +6,18 @@
 
 #include <collective/comm.h>
 
-enum { ELEMS = 100000, TIMES_BYTES = 56 };
+enum { ELEMS = 100000, TIMES_BYTES = 56, IN_FLIGHT = 8 };
 
 /* A carrier that is slow. */
 typedef struct carrier {
     hlq_transport inner;
-    double per_byte, ready; /* seconds */
-    int done;
-    int exchanges;   /* so far */
-    int is_damaging; /* the times that this rank tells rank 0 */
+    double per_byte, idle; /* seconds; when the last of what was begun is over */
+    struct {
+        double ready;
+        int done;
+    } flight[IN_FLIGHT]; /* by number */
+    int exchanges;       /* so far */
+    int is_damaging;     /* the times that this rank tells rank 0 */
     hlq_message send[RANKS_MAX];
     uint8_t copy[TIMES_BYTES];
 } carrier;
@@ -34,8 +37,9 @@ static hlq_status carrier_start(void *self, hlq_exchange *x, char *error)
     carrier *c = self;
     size_t bytes = 0;
     for (int p = 0; p < c->inner.size; p++) bytes += p == c->inner.rank ? 0 : x->send[p].bytes;
-    c->ready = hlq_now() + (double)bytes * c->per_byte;
-    c->done = 0;
+    c->idle = fmax(c->idle, hlq_now()) + (double)bytes * c->per_byte;
+    c->flight[x->number % IN_FLIGHT].ready = c->idle;
+    c->flight[x->number % IN_FLIGHT].done = 0;
     c->exchanges++;
     damage_times(c, x);
     return c->inner.start(c->inner.self, x, error);
@@ -44,8 +48,10 @@ static hlq_status carrier_start(void *self, hlq_exchange *x, char *error)
 static hlq_status carrier_test(void *self, hlq_exchange *x, int *done, char *error)
 {
     carrier *c = self;
-    hlq_status status = c->done ? HLQ_OK : c->inner.test(c->inner.self, x, &c->done, error);
-    *done = c->done && hlq_now() >= c->ready;
+    double ready = c->flight[x->number % IN_FLIGHT].ready;
+    int *moved = &c->flight[x->number % IN_FLIGHT].done;
+    hlq_status status = *moved ? HLQ_OK : c->inner.test(c->inner.self, x, moved, error);
+    *done = *moved && hlq_now() >= ready;
     return status;
 }
 
@@ -138,6 +144,7 @@ static void on_a_slow_carrier_codes_pay(test_rank *me, void *argument)
     CHECK(comm->probe.is_done);
     CHECK(rank_same(me, &comm->probe.plain, sizeof comm->probe.plain));
     CHECK(rank_same(me, &comm->probe.coded, sizeof comm->probe.coded));
+    CHECK(rank_same(me, &comm->probe.chunk_bytes, sizeof comm->probe.chunk_bytes));
     CHECK_EQ(chosen, me->size == 2 ? HLQ_ALG_ONESHOT : HLQ_ALG_TWOSHOT);
     CHECK_EQ(reduce(comm, chosen, x, named), chosen);
     CHECK_BYTES(y, named, ELEMS * sizeof *y);
@@ -145,6 +152,17 @@ static void on_a_slow_carrier_codes_pay(test_rank *me, void *argument)
     before = c.exchanges;
     CHECK_EQ(reduce(comm, HLQ_ALG_AUTO, x, y), chosen);
     CHECK(c.exchanges - before < first); /* measured once */
+
+    /* What the probe says of chunks changes how often ranks exchange, not what they get. */
+    static const size_t chunks[] = {1 << 20, 6001, 1500};
+    for (int i = 0, last = 0; i < 3; i++) {
+        comm->probe.chunk_bytes = chunks[i];
+        before = c.exchanges;
+        reduce(comm, chosen, x, named);
+        CHECK_BYTES(y, named, ELEMS * sizeof *y);
+        CHECK(c.exchanges - before > last);
+        last = c.exchanges - before;
+    }
     destroy(me, comm, group);
     free(x);
     free(y);

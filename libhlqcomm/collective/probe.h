@@ -19,6 +19,7 @@ typedef struct hlq_curve {
 typedef struct hlq_probe {
     int is_wanted, is_done;
     hlq_curve plain, coded;
+    size_t chunk_bytes; /* of each message in one exchange of a flow (walk.h) */
 } hlq_probe;
 
 /* Whether codes pay: they have to be faster by a margin, since plain numbers are exact. `width`:

@@ -168,10 +168,8 @@ uint64_t hlq_bytes_of_own(const hlq_walk *w)
 
 /* Flows -------------------------------------------------------------------------------------- */
 
-/* Bytes that a rank sends in one exchange; and of each message, at least. Exchanges are to be long
-   beside what it costs to begin one, and short beside the whole; at 1 Gb/s it made no difference
-   from a quarter of this to twice as much. */
-enum { EXCHANGE_BYTES = 1 << 19, CHUNK_LEAST = 1 << 16 };
+/* Of a message in one exchange, without a probe: at 4 bits about what is coded at a time. */
+enum { CHUNK_BYTES = 1 << 17 };
 
 /* Where messages are cut, and into how many chunks: the same on all ranks, whatever they hold.
    Where all pairs have counts of their own, nobody knows the longest. */
@@ -184,7 +182,7 @@ static int cut(const hlq_walk *w, hlq_legs *legs)
         return 1;
     }
     size_t bytes = part_bytes(&widest, hlq_part_to(&widest, 0));
-    legs->chunk = larger(EXCHANGE_BYTES / (size_t)(w->size - 1), CHUNK_LEAST);
+    legs->chunk = w->comm->probe.is_done ? w->comm->probe.chunk_bytes : CHUNK_BYTES;
     return bytes ? (int)((bytes + legs->chunk - 1) / legs->chunk) : 1;
 }
 
