@@ -23,10 +23,10 @@ import checks_backend
 import checks_backend_faults
 import checks_backend_uses
 import checks_comm
-import checks_dither
 import checks_fsdp
 import checks_hook
 import checks_hook_options
+import checks_options
 import torch
 import torch.distributed as dist
 from hlqtorch import Comm, HLQOptions
@@ -91,7 +91,7 @@ MODULES = (
     checks_backend,
     checks_backend_faults,
     checks_backend_uses,
-    checks_dither,
+    checks_options,
 )
 CHECKS: dict[str, Callable[[Ranks], None]] = {
     name.removeprefix("check_"): function

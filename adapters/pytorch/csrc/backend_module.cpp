@@ -81,7 +81,8 @@ Makers makers_from(const py::object &python)
                                py::arg("lattice") = hlq_lattice_name(options.lattice),
                                py::arg("seed") = options.seed,
                                py::arg("topology") = hlq_topology_name(options.topology),
-                               py::arg("dither") = options.dither)
+                               py::arg("dither") = options.dither,
+                               py::arg("threads") = options.threads)
                 .template cast<std::shared_ptr<Comm>>();
         });
     };

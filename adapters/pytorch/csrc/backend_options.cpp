@@ -22,7 +22,7 @@ namespace {
 
 const char *const known_options =
     "bits, algorithm, target_nmse, max_error, min_bytes, all_gather, lattice, seed, topology, "
-    "dither, transport, timeout";
+    "dither, threads, transport, timeout";
 
 std::mutex modes_mutex;
 std::vector<std::pair<int64_t, Mode>> modes; /* in order of entrance */
@@ -62,6 +62,8 @@ bool set_option(BackendOptions *options, const std::string &name, py::handle val
         options->topology = enum_from("topology", value.cast<std::string>(), hlq_topology_name);
     } else if (name == "dither") {
         options->dither = value.cast<int>(); /* libhlqcomm refuses all but 0 and 1 */
+    } else if (name == "threads") {
+        options->threads = value.cast<int>();
     } else if (name == "transport") {
         options->transport = value.cast<std::string>();
         if (options->transport != "auto" && options->transport != "mpi" &&
@@ -91,6 +93,7 @@ void check(const BackendOptions &options)
     asked.lattice = options.lattice;
     asked.topology = options.topology;
     asked.dither = options.dither;
+    asked.threads = options.threads;
     check_together(asked);
     hlq_thread_group *group = nullptr;
     hlq_comm *comm = nullptr;

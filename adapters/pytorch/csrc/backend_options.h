@@ -35,6 +35,7 @@ struct BackendOptions : c10d::Backend::Options {
     uint64_t seed = 0;
     hlq_topology topology = HLQ_TOPOLOGY_AUTO;
     int dither = 0;
+    int threads = 0;                /* may differ between ranks */
     std::string transport = "auto"; /* as in hlqtorch.dist.connect */
     double timeout_s = 0.0;         /* of compressed collectives; 0: `timeout`, the group's */
 

@@ -122,13 +122,15 @@ void set_option(hlq_options *options, const std::string &name, py::handle value)
         options->topology = enum_from("topology", value.cast<std::string>(), hlq_topology_name);
     } else if (name == "dither") {
         options->dither = value.cast<int>(); /* libhlqcomm refuses all but 0 and 1 */
+    } else if (name == "threads") {
+        options->threads = value.cast<int>();
     } else if (name == "timeout") {
         options->timeout_s = value.cast<double>();
     } else {
         throw py::type_error(
             "there is no option '" + name + "'; there is bits, lattice, " +
             "algorithm, seed, min_bytes, target_nmse, max_error, probe, group, topology, dither, "
-            "timeout");
+            "threads, timeout");
     }
 }
 

@@ -15,7 +15,7 @@ Op = Literal["sum", "avg"]
 Operation = Literal["all_reduce", "reduce_scatter", "all_gather"]
 
 class Options(TypedDict, total=False):
-    """Options of a communicator; the same on all ranks, timeout excepted."""
+    """Options of a communicator; the same on all ranks, threads and timeout excepted."""
 
     bits: float  # budget on the wire, bits per number, everything counted; 1 … 12, default 4
     lattice: Literal["E8", "D4", "Z"]  # default E8
@@ -28,6 +28,7 @@ class Options(TypedDict, total=False):
     group: int  # hierarchical: ranks of a group are a node; default 0, the machine; may differ
     topology: Topology  # modq: who sends to whom, with the same bits as result; default all_to_all
     dither: bool  # errors of mean 0 over calls; not with modq or max_error; default False
+    threads: int  # that code and decode, 1 … 256; default 0: as HLQ_THREADS says, else 1
     timeout: float  # longest wait for another rank, seconds; default 300
 
 class Plan(TypedDict):
@@ -217,6 +218,7 @@ class HLQOptions(Backend.Options):
         seed: int = 0,
         topology: Topology = "auto",
         dither: bool = False,
+        threads: int = 0,
         transport: Literal["auto", "mpi", "process_group"] = "auto",
         timeout: float | None = None,
     ) -> None:
@@ -237,6 +239,8 @@ class HLQOptions(Backend.Options):
             dither: what is coded is moved by random amounts, which decoding takes back, so that the
                 error of every number has mean 0 over calls. Of one call it is larger: 1.5 to 3
                 times at 4 bits, squared. From 2.4 bits on; not with modq or max_error.
+            threads: that code and decode on this rank, 1 … 256, with the same bits as result. They
+                are libhlqcomm's own, beside torch's. 0: as HLQ_THREADS says, else 1.
             transport: of compressed data: "mpi", "process_group" (a gloo of its own), or "auto":
                 MPI where mpirun started the ranks.
             timeout: longest wait for another rank in a compressed collective, seconds; None: the

@@ -75,7 +75,7 @@ def compressed(
     raise an HLQTimeoutError that says so, those outside gloo's error, which does not: what is exact
     is gloo's alone, and asks nobody whether others compress. It holds for all
     threads of the process, since autograd calls collectives from its own; of several entered, the
-    last rules. Lattice, seed, topology and dither are the group's own.
+    last rules. Lattice, seed, topology, dither and threads are the group's own.
 
     Args:
         bits: budget on the wire, bits per number; 1 … 12.

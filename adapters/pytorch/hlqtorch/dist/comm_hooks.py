@@ -69,6 +69,8 @@ class HLQState:
             gradient has mean 0 over steps, without memory, but is larger at each (1.5 to 3 times at
             4 bits, squared). For those who do without error_feedback, whose mean error is smaller.
             From 2.4 bits on; not with modq or max_error.
+        threads: that code and decode on this rank, 1 … 256, beside those of torch that go on with
+            backward. The bits of results are the same. 0: as HLQ_THREADS says, else 1.
         lattice, seed, min_bytes, timeout: as for Comm.mpi.
 
     Attributes:
@@ -105,6 +107,7 @@ class HLQState:
         min_bytes: int = 65536,
         topology: Topology = "auto",
         dither: bool = False,
+        threads: int = 0,
         timeout: float = 300.0,
     ) -> None:
         self.process_group = process_group
@@ -125,6 +128,7 @@ class HLQState:
             "min_bytes": min_bytes,
             "topology": topology,
             "dither": dither,
+            "threads": threads,
             "timeout": timeout,
         }
         self._names = {parameter: name for name, parameter in named_parameters or ()}

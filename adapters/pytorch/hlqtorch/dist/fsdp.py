@@ -46,7 +46,7 @@ class HLQFSDPState:
         target_nmse: for gradients, instead of bits, the error to aim at. 0: bits.
         max_error: for gradients, instead of bits, the most that any may be off by. 0: bits.
         min_bytes: modules whose gradients have fewer bytes stay exact.
-        link: options of communicators: Link(transport=…, timeout=…, topology=…, dither=…).
+        link: options of communicators: Link(transport=…, timeout=…, threads=…).
 
     Raises:
         ValueError: the model has no FSDP module; bits out of range; replicas that torch averages

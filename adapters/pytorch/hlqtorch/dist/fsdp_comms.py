@@ -80,6 +80,7 @@ class Link:
         seed: as for Comm.
         topology: as for HLQState.
         dither: as for HLQState; of gradients, and of parameters where they are compressed.
+        threads: as for HLQState.
         timeout: longest wait for another rank, seconds.
 
     Raises:
@@ -94,10 +95,17 @@ class Link:
         seed: int = 0,
         topology: Topology = "auto",
         dither: bool = False,
+        threads: int = 0,
         timeout: float = 300.0,
     ) -> None:
         self._transport = transport
-        self._own = {"lattice": lattice, "seed": seed, "topology": topology, "dither": dither}
+        self._own = {
+            "lattice": lattice,
+            "seed": seed,
+            "topology": topology,
+            "dither": dither,
+            "threads": threads,
+        }
         self.check()
         # The floor is below; what is above it is to be compressed, alike on every run.
         self._options = self._own | {"min_bytes": 0, "probe": False}

@@ -1,4 +1,4 @@
-"""Checks of dither and topology, wherever they can be asked for; run on every rank by ranks.py."""
+"""Checks of dither, topology, threads, wherever they can be asked for; run by ranks.py."""
 
 from __future__ import annotations
 
@@ -107,32 +107,48 @@ def check_dither_of_the_backend(ranks: Ranks) -> None:
     assert vnmse(after, exact) > 0, "the group works on"
 
 
-def check_modq_around_a_ring(ranks: Ranks) -> None:
+def everywhere(ranks: Ranks, own: dict[str, object], **call: object) -> tuple[Tensor, ...]:
+    """Results of all that takes these options: of a communicator, and those that share them."""
     x = numbers(ranks, COUNT)
-    results = []
-    for topology in ("all_to_all", "ring", "auto"):
-        comm = ranks.comm(topology=topology, algorithm="modq", bits=5.0)
-        y, mine = torch.empty_like(x), torch.empty(COUNT // ranks.size)
-        comm.all_reduce(x, y)
-        comm.reduce_scatter(x[: len(mine) * ranks.size], mine)
-        with groups(ranks, topology=topology, algorithm="modq", bits=5.0) as (hlq, _):
-            z = x.clone()
-            dist.all_reduce(z, group=hlq)
-        state = ranks.state(topology=topology, algorithm="modq", error_feedback=False, bits=5.0)
-        gradients = flat(backward(make(state), inputs(ranks, 0)))
-        model = shard(alone())
-        own = Link(ranks.transport, timeout=20.0, topology=topology)
-        HLQFSDPState(model, algorithm="modq", bits=5.0, link=own)
-        fsdp_backward(model, inputs(ranks, 0))
-        results.append((y, mine, z, gradients, wide(whole(model))))
-        own.close()
+    comm = ranks.comm(**own, **call)
+    y, mine = torch.empty_like(x), torch.empty(COUNT // ranks.size)
+    comm.all_reduce(x, y)
+    comm.reduce_scatter(x[: len(mine) * ranks.size], mine)
+    with groups(ranks, **own, **call) as (hlq, _):
+        z = x.clone()
+        dist.all_reduce(z, group=hlq)
+    state = ranks.state(error_feedback=False, **own, **call)
+    gradients = flat(backward(make(state), inputs(ranks, 0)))
+    model = shard(alone())
+    link = Link(ranks.transport, timeout=20.0, **own)
+    HLQFSDPState(model, link=link, **call)
+    fsdp_backward(model, inputs(ranks, 0))
+    link.close()
+    return (y, mine, z, gradients, wide(whole(model)))
+
+
+def check_modq_around_a_ring(ranks: Ranks) -> None:
+    results = [
+        everywhere(ranks, {"topology": topology}, algorithm="modq", bits=5.0)
+        for topology in ("all_to_all", "ring", "auto")
+    ]
+    exact = ranks.exact_sum(numbers(ranks, COUNT))
     assert ranks.same_bits(results[0][0])
-    assert 0 < vnmse(results[0][0], ranks.exact_sum(x)) < bound("modq", 5.0, ranks.size)
+    assert 0 < vnmse(results[0][0], exact) < bound("modq", 5.0, ranks.size)
     for other in results[1:]:
         assert all(torch.equal(*pair) for pair in zip(results[0], other, strict=True))
 
 
-def check_ranks_agree_on_dither_and_topology(ranks: Ranks) -> None:
+def check_threads_change_no_bits(ranks: Ranks) -> None:
+    results = [
+        everywhere(ranks, {"threads": threads}, algorithm="twoshot")
+        for threads in (0, 3, 1 + ranks.rank)  # ranks may differ
+    ]
+    for other in results[1:]:
+        assert all(torch.equal(*pair) for pair in zip(results[0], other, strict=True))
+
+
+def check_ranks_agree_on_options(ranks: Ranks) -> None:
     with raises("HLQ_E_MISMATCH", "topology", "ring"):
         ranks.comm(topology="ring" if ranks.rank == 1 else "all_to_all")
     with raises("HLQ_E_MISMATCH", "topology", "ring"):
@@ -143,13 +159,15 @@ def check_ranks_agree_on_dither_and_topology(ranks: Ranks) -> None:
     must_fail(lambda: ranks.group(bits=4, topology="ring" if ranks.rank else "auto"), "topology=")
 
 
-def check_bad_dither_and_topology(ranks: Ranks) -> None:
+def check_bad_options(ranks: Ranks) -> None:
     link = Link(ranks.transport, timeout=20.0, dither=True)
     for make_one in (ranks.comm, ranks.state, HLQOptions):
         with raises("HLQ_E_INVALID", "topology 'star' does not exist; there is auto"):
             make_one(topology="star")
         with raises("HLQ_E_INVALID", "dither is neither 0 nor 1"):
             make_one(dither=2)
+        with raises("HLQ_E_INVALID", "threads is not 0 … 256"):
+            make_one(threads=257)
         with raises("HLQ_E_INVALID", "bits is below 2.4, the least for dither"):
             make_one(dither=True, bits=2.0)
         with raises("HLQ_E_INVALID", "bound mode has no dither"):
