@@ -167,7 +167,7 @@ static void test_planes_hold_codes_and_add_as_they_do(void)
             planes_store(a, bits, in_a);
             planes_store(b, bits, in_b);
             CHECK_EQ(in_a[D * (bits - 1) + 5] >> 9 & 1, a[5].v[9] >> (bits - 1) & 1);
-            planes_ripple(in_a, in_b, bits);
+            planes_ripple(in_a, in_b, bits, HLQ_ROWS);
             planes_load(in_a, bits, sum);
             for (int i = 0; i < D * LANES; i++) {
                 int r = i / LANES, l = i % LANES;

@@ -27,6 +27,12 @@ typedef struct {
     int wide;
 } ramp_choice;
 
+HLQ_BODY ramp_choice no_ramp(void)
+{
+    ramp_choice first = {0, 0, 0};
+    return first;
+}
+
 HLQ_BODY F by_ramp(const float value[ALL_STEPS], ramp_choice ramp)
 {
     const float *v = value + (ramp.wide ? HLQ_RAMP_STEPS - 1 : 0);
@@ -43,7 +49,8 @@ HLQ_BODY ramp_choice ramp_for_norm(const hlq_steps *steps, I norm, int wide, uin
     uint32_t over1 = m_word(i_gt(norm, i_set(limit[1])));
     uint32_t over2 = m_word(i_gt(norm, i_set(limit[2])));
     *beyond = m_word(i_gt(norm, i_set(limit[3])));
-    return (ramp_choice){(over0 & ~over1) | over2, over1, wide};
+    ramp_choice ramp = {(over0 & ~over1) | over2, over1, wide};
+    return ramp;
 }
 
 HLQ_BODY void quantize(hlq_lattice lattice, const F y[HLQ_ROWS], F gain, const F *u,

@@ -7,9 +7,11 @@
 #ifndef HLQ_BODY_CHECK_WEIGHTS_H
 #define HLQ_BODY_CHECK_WEIGHTS_H
 
+#include "plain.h"
+
 #include <stdint.h>
 
-static const int16_t check_weights[2][HLQ_ROWS][HLQ_LANES] = {
+HLQ_TABLE int16_t check_weights[2][HLQ_ROWS][HLQ_LANES] = {
     {
         {32551,  31715, 945,    6239,  22271,  -20239, 6773,  1133,   -6343, 29745, -8937,
          -28119, 5381,  -21211, 16119, -24971, -12381, 26053, -18319, 961,   855,   -31887,

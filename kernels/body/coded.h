@@ -1,12 +1,11 @@
 /*
- * Coded runs: blocks of a source to side words and planes, and back (kernels.h says what each
- * function does).
+ * One block of a coded run: from its source to side words and planes, and back. coded_run.h and
+ * kernels/cuda/ walk over runs with these.
  */
 #ifndef HLQ_BODY_CODED_H
 #define HLQ_BODY_CODED_H
 
 #include "../kernels.h"
-#include "../cpu/fp_env.h"
 #include "source.h"
 
 HLQ_BODY int exponent_of(const hlq_run *run, size_t b)
@@ -19,7 +18,11 @@ typedef struct {
     uint32_t *side, *planes;
 } cursor;
 
-HLQ_BODY cursor cursor_start(const hlq_run *run) { return (cursor){run->side, run->planes}; }
+HLQ_BODY cursor cursor_start(const hlq_run *run)
+{
+    cursor at = {run->side, run->planes};
+    return at;
+}
 
 HLQ_BODY void cursor_advance(const hlq_run *run, size_t b, cursor *at)
 {
@@ -29,8 +32,9 @@ HLQ_BODY void cursor_advance(const hlq_run *run, size_t b, cursor *at)
 
 HLQ_BODY ramp_choice ramp_of(const hlq_run *run, size_t b, const cursor *at)
 {
-    if (run->modular) return (ramp_choice){0, 0, 0};
-    return (ramp_choice){at->side[0], at->side[1], run->wide[b / 8] >> b % 8 & 1};
+    if (run->modular) return no_ramp();
+    ramp_choice ramp = {at->side[0], at->side[1], run->wide[b / 8] >> b % 8 & 1};
+    return ramp;
 }
 
 /* The points of a block of at most 12 bits, less its dither, in units of the rms, times factor; of
@@ -101,198 +105,93 @@ HLQ_BODY const F *dither_of(hlq_lattice lattice, int dithered, const hlq_run *ru
     return u;
 }
 
-HLQ_BODY uint64_t encode_run(hlq_lattice lattice, int dithered, const hlq_run *run,
-                             const hlq_source *src)
+/* A block that has bits, and its residual. Returns 1 if it had to go wide, or in modular form, had
+   a vector out of range. */
+HLQ_BODY int encode_block(hlq_lattice lattice, int dithered, const hlq_steps *steps,
+                          const hlq_run *run, const hlq_source *src, size_t b,
+                          const uint32_t sign[HLQ_ROWS], const cursor *at)
 {
-    hlq_steps steps[HLQ_BITS_MAX + 1];
-    steps_fill(steps, lattice, run->modular, run->spread, dithered);
-    cursor at = cursor_start(run);
-    uint64_t beyond = 0;
-    if (run->wide) memset(run->wide, 0, (run->place.blocks + 7) / 8);
-    for (size_t b = 0; b < run->place.blocks; b++) {
-        int bits = run->bits[b];
-        uint32_t sign[HLQ_ROWS];
-        if (bits || src->residual) sign_words(run->place.seed, position(&run->place, b), sign);
-        if (!bits) {
-            if (src->residual) residual_uncoded(run, src, b, sign);
-            continue;
-        }
-        F y[HLQ_ROWS], sent[HLQ_ROWS], dither[HLQ_ROWS];
-        I point[HLQ_ROWS], z[HLQ_ROWS];
-        fetch_source(&run->place, src, b + 2);
-        ramp_choice ramp = {0, 0, 0};
-        load_rotated(run, src, b, sign, y);
-        const F *u = dither_of(lattice, dithered, run, b, dither);
-        if (run->modular) {
-            quantize(lattice, y, f_set(steps[bits].gain[0]), NULL, point);
-            beyond += overloaded(lattice, point, bits) != 0;
-            at.side[0] = check_sum(point);
-        } else {
-            ramp = quantize_on_ramp(lattice, &steps[bits], bits, y, u, point);
-            beyond += (uint64_t)ramp.wide;
-            run->wide[b / 8] |= (uint8_t)(ramp.wide << b % 8);
-            at.side[0] = ramp.bit0;
-            at.side[1] = ramp.bit1;
-        }
-        codes_from_point(lattice, HLQ_ROWS, point, z);
-        planes_store(z, bits, at.planes);
-        if (src->residual) {
-            scale_points(&steps[bits], ramp, NORM_UNITS, point, u, sent);
-            residual_coded(run, src, b, sign, y, sent);
-        }
-        cursor_advance(run, b, &at);
+    int bits = run->bits[b], beyond;
+    F y[HLQ_ROWS], sent[HLQ_ROWS], dither[HLQ_ROWS];
+    I point[HLQ_ROWS], z[HLQ_ROWS];
+    ramp_choice ramp = no_ramp();
+    load_rotated(run, src, b, sign, y);
+    const F *u = dither_of(lattice, dithered, run, b, dither);
+    if (run->modular) {
+        quantize(lattice, y, f_set(steps[bits].gain[0]), NULL, point);
+        beyond = overloaded(lattice, point, bits) != 0;
+        at->side[0] = check_sum(point);
+    } else {
+        ramp = quantize_on_ramp(lattice, &steps[bits], bits, y, u, point);
+        beyond = ramp.wide;
+        at->side[0] = ramp.bit0;
+        at->side[1] = ramp.bit1;
+    }
+    codes_from_point(lattice, HLQ_ROWS, point, z);
+    planes_store(z, bits, at->planes);
+    if (src->residual) {
+        scale_points(&steps[bits], ramp, NORM_UNITS, point, u, sent);
+        residual_coded(run, src, b, sign, y, sent);
     }
     return beyond;
 }
 
-HLQ_BODY uint64_t decode_run(hlq_lattice lattice, int dithered, const hlq_run *run, float factor,
-                             hlq_dtype dtype, void *out, size_t elems, uint8_t *failed)
+/* A block of the tensor out. With is_checked, one whose check does not match is left unwritten, and
+   1 returned. */
+HLQ_BODY int decode_block(hlq_lattice lattice, int dithered, const hlq_steps *steps,
+                          const hlq_run *run, size_t b, const cursor *at, int is_checked,
+                          float factor, hlq_dtype dtype, void *out, size_t elems)
 {
-    hlq_steps steps[HLQ_BITS_MAX + 1];
-    steps_fill(steps, lattice, run->modular, run->spread, dithered);
-    cursor at = cursor_start(run);
-    uint64_t failures = 0;
-    for (size_t b = 0; b < run->place.blocks; b++) {
-        int bits = run->bits[b];
-        F x[HLQ_ROWS], dither[HLQ_ROWS];
-        if (!bits) {
-            fill_rows(x, run->code[b] == HLQ_CODE_NONFINITE ? not_a_number : 0.0f);
-            store_block(out, dtype, 0, elems, position(&run->place, b), x);
-            continue;
-        }
-        I point[HLQ_ROWS];
-        points_from_planes(lattice, bits, at.planes, point);
-        if (failed && check_sum(point) != at.side[0]) {
-            failed[b / 8] |= (uint8_t)(1 << b % 8);
-            failures++;
-        } else {
-            uint32_t sign[HLQ_ROWS];
-            int unit = unit_of(dtype, exponent_of(run, b));
-            sign_words(run->place.seed, position(&run->place, b), sign);
-            const F *u = dither_of(lattice, dithered, run, b, dither);
-            coordinates(steps, run, b, &at, 1.0f, point, u, x);
-            unrotate(x, sign);
-            scale_rows(x, exponent_of(run, b) - 8 * unit, factor / 16);
-            store_block(out, dtype, unit, elems, position(&run->place, b), x);
-        }
-        cursor_advance(run, b, &at);
+    int bits = run->bits[b];
+    uint64_t index = position(&run->place, b);
+    F x[HLQ_ROWS], dither[HLQ_ROWS];
+    I point[HLQ_ROWS];
+    uint32_t sign[HLQ_ROWS];
+    if (!bits) {
+        fill_rows(x, run->code[b] == HLQ_CODE_NONFINITE ? not_a_number : 0.0f);
+        store_block(out, dtype, 0, elems, index, x);
+        return 0;
     }
-    return failures;
+    points_from_planes(lattice, bits, at->planes, point);
+    if (is_checked && check_sum(point) != at->side[0]) return 1;
+    int unit = unit_of(dtype, exponent_of(run, b));
+    sign_words(run->place.seed, index, sign);
+    const F *u = dither_of(lattice, dithered, run, b, dither);
+    coordinates(steps, run, b, at, 1.0f, point, u, x);
+    unrotate(x, sign);
+    scale_rows(x, exponent_of(run, b) - 8 * unit, factor / 16);
+    store_block(out, dtype, unit, elems, index, x);
+    return 0;
 }
 
-HLQ_BODY void decode_add_run(hlq_lattice lattice, int dithered, const hlq_run *run, int unit,
-                             float *acc)
+HLQ_BODY int adds_nothing(const hlq_run *run, size_t b)
 {
-    hlq_steps steps[HLQ_BITS_MAX + 1];
-    steps_fill(steps, lattice, run->modular, run->spread, dithered);
-    cursor at = cursor_start(run);
-    for (size_t b = 0; b < run->place.blocks; b++, acc += HLQ_BLOCK_ELEMS) {
-        int bits = run->bits[b];
-        if (!bits && run->code[b] != HLQ_CODE_NONFINITE) continue;
-        F y[HLQ_ROWS], sum[HLQ_ROWS], dither[HLQ_ROWS];
-        load_full(acc, HLQ_FLOAT32, 0, sum);
-        if (bits) {
-            I point[HLQ_ROWS];
-            points_from_planes(lattice, bits, at.planes, point);
-            float size = pow2_eighths(exponent_of(run, b) - 8 * unit);
-            const F *u = dither_of(lattice, dithered, run, b, dither);
-            coordinates(steps, run, b, &at, size, point, u, y);
-            cursor_advance(run, b, &at);
-        } else {
-            fill_rows(y, not_a_number);
-        }
-        for (int r = 0; r < HLQ_ROWS; r++) sum[r] = f_add(sum[r], y[r]);
-        store_full(acc, HLQ_FLOAT32, 0, sum);
-    }
+    return !run->bits[b] && run->code[b] != HLQ_CODE_NONFINITE;
 }
 
-/* A copy of the code for each lattice. Those with dither are functions of their own, so that
-   compilers make of the others what they make without. */
+/* A block that adds something, to sum, in units of 2^unit. */
+HLQ_BODY void add_coded(hlq_lattice lattice, int dithered, const hlq_steps *steps,
+                        const hlq_run *run, size_t b, const cursor *at, int unit, F sum[HLQ_ROWS])
+{
+    F y[HLQ_ROWS], dither[HLQ_ROWS];
+    I point[HLQ_ROWS];
+    if (run->bits[b]) {
+        points_from_planes(lattice, run->bits[b], at->planes, point);
+        float size = pow2_eighths(exponent_of(run, b) - 8 * unit);
+        const F *u = dither_of(lattice, dithered, run, b, dither);
+        coordinates(steps, run, b, at, size, point, u, y);
+    } else {
+        fill_rows(y, not_a_number);
+    }
+    for (int r = 0; r < HLQ_ROWS; r++) sum[r] = f_add(sum[r], y[r]);
+}
+
+/* A copy of the code for each lattice. */
 #define FOR_LATTICE(lattice, call)                                                                 \
     switch (lattice) {                                                                             \
     case HLQ_LATTICE_E8: call(HLQ_LATTICE_E8); break;                                              \
     case HLQ_LATTICE_D4: call(HLQ_LATTICE_D4); break;                                              \
     case HLQ_LATTICE_Z: call(HLQ_LATTICE_Z); break;                                                \
     }
-#define HLQ_APART static __attribute__((noinline))
-
-HLQ_APART uint64_t encode_with(const hlq_run *run, const hlq_source *src)
-{
-    uint64_t beyond = 0;
-#define CALL(lattice) beyond = encode_run(lattice, 1, run, src)
-    FOR_LATTICE(run->lattice, CALL)
-#undef CALL
-    return beyond;
-}
-
-HLQ_APART uint64_t encode_without(const hlq_run *run, const hlq_source *src)
-{
-    uint64_t beyond = 0;
-#define CALL(lattice) beyond = encode_run(lattice, 0, run, src)
-    FOR_LATTICE(run->lattice, CALL)
-#undef CALL
-    return beyond;
-}
-
-static uint64_t encode(const hlq_run *run, const hlq_source *src)
-{
-    fp_env saved = fp_env_enter();
-    uint64_t beyond = run->dithered ? encode_with(run, src) : encode_without(run, src);
-    fp_env_leave(saved);
-    return beyond;
-}
-
-HLQ_APART void decode_with(const hlq_run *run, float factor, hlq_dtype dtype, void *out,
-                           size_t elems)
-{
-    hlq_lattice lattice = run->lattice;
-#define CALL(lattice) decode_run(lattice, 1, run, factor, dtype, out, elems, NULL)
-    FOR_LATTICE(lattice, CALL)
-#undef CALL
-}
-
-HLQ_APART uint64_t decode_without(const hlq_run *run, float factor, hlq_dtype dtype, void *out,
-                                  size_t elems, uint8_t *failed)
-{
-    uint64_t failures = 0;
-#define CALL(lattice) failures = decode_run(lattice, 0, run, factor, dtype, out, elems, failed)
-    FOR_LATTICE(run->lattice, CALL)
-#undef CALL
-    return failures;
-}
-
-static uint64_t decode(const hlq_run *run, float factor, hlq_dtype dtype, void *out, size_t elems,
-                       uint8_t *failed)
-{
-    fp_env saved = fp_env_enter();
-    uint64_t failures = 0;
-    if (run->dithered) decode_with(run, factor, dtype, out, elems);
-    else failures = decode_without(run, factor, dtype, out, elems, failed);
-    fp_env_leave(saved);
-    return failures;
-}
-
-HLQ_APART void decode_add_with(const hlq_run *run, int unit, float *acc)
-{
-    hlq_lattice lattice = run->lattice;
-#define CALL(lattice) decode_add_run(lattice, 1, run, unit, acc)
-    FOR_LATTICE(lattice, CALL)
-#undef CALL
-}
-
-HLQ_APART void decode_add_without(const hlq_run *run, int unit, float *acc)
-{
-#define CALL(lattice) decode_add_run(lattice, 0, run, unit, acc)
-    FOR_LATTICE(run->lattice, CALL)
-#undef CALL
-}
-
-static void decode_add(const hlq_run *run, int unit, float *acc)
-{
-    fp_env saved = fp_env_enter();
-    if (run->dithered) decode_add_with(run, unit, acc);
-    else decode_add_without(run, unit, acc);
-    fp_env_leave(saved);
-}
 
 #endif

@@ -18,24 +18,29 @@
 #include "mix.h"
 
 /* 16 random bits for every number of a block: four from each hash, in the order of elements. */
-HLQ_BODY void dither_words(uint64_t key, uint64_t block, int16_t word[HLQ_BLOCK_ELEMS])
+#ifndef HLQ_RANDOM_IS_A_WORD /* of the vocabulary itself */
+
+HLQ_BODY void random_rows(uint64_t key, uint64_t block, I row[HLQ_ROWS])
 {
     enum { HASHES = HLQ_BLOCK_ELEMS / 4 };
+    int16_t word[HLQ_BLOCK_ELEMS];
     for (uint64_t i = 0; i < HASHES; i++) {
         uint64_t z = mix_counted(key, HASHES * block + i);
         for (int j = 0; j < 4; j++) word[4 * i + (uint64_t)j] = (int16_t)(z >> 16 * j);
     }
+    for (int r = 0; r < HLQ_ROWS; r++) row[r] = i_load(word + HLQ_LANES * r);
 }
+
+#endif
 
 /* u of every lane, in doubled coordinates as points are. */
 HLQ_BODY void dither_rows(hlq_lattice lattice, uint64_t key, uint64_t block, F u[HLQ_ROWS])
 {
     enum { HALF = SPLIT_UNITS / 2 };
-    int16_t word[HLQ_BLOCK_ELEMS];
     I r[HLQ_ROWS], n[HLQ_ROWS], d[HLQ_ROWS], point[HLQ_ROWS];
-    dither_words(key, block, word);
+    random_rows(key, block, r);
     for (int row = 0; row < HLQ_ROWS; row++) {
-        r[row] = i_sra(i_load(word + HLQ_LANES * row), 2); /* 14 bits: 1/8192 of -1 … 1 */
+        r[row] = i_sra(r[row], 2); /* 14 bits: 1/8192 of -1 … 1 */
         n[row] = i_sra(i_add(r[row], i_set(HALF)), 13);
         d[row] = i_sub(r[row], i_shl(n[row], 13));
     }

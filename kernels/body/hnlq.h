@@ -35,7 +35,8 @@ typedef struct {
 
 HLQ_BODY hlq_base base_of(const hlq_hnlq *code, int power)
 {
-    return (hlq_base){code->q, code->q_log2, power};
+    hlq_base base = {code->q, code->q_log2, power};
+    return base;
 }
 
 HLQ_BODY I times_q(I x, hlq_base base)

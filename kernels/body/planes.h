@@ -26,11 +26,13 @@ HLQ_BODY void planes_load(const uint32_t *planes, int bits, I z[HLQ_ROWS])
 
 #endif
 
-HLQ_BODY void planes_ripple(uint32_t *restrict acc, const uint32_t *restrict in, int bits)
+/* The first `rows` rows of every plane. */
+HLQ_BODY void planes_ripple(uint32_t *__restrict acc, const uint32_t *__restrict in, int bits,
+                            int rows)
 {
     uint32_t carry[HLQ_ROWS] = {0};
-    for (int j = 0; j < bits; j++, acc += 8, in += 8) {
-        for (int r = 0; r < HLQ_ROWS; r++) {
+    for (int j = 0; j < bits; j++, acc += HLQ_PLANE_WORDS, in += HLQ_PLANE_WORDS) {
+        for (int r = 0; r < rows; r++) {
             uint32_t a = acc[r], b = in[r], half = a ^ b;
             acc[r] = half ^ carry[r];
             carry[r] = (a & b) | (half & carry[r]);

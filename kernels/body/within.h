@@ -64,7 +64,7 @@ HLQ_BODY int encode_block_within(hlq_lattice lattice, const hlq_steps *steps, co
         planes_store(z, bits, at.planes);
         return bits;
     }
-    *ramp = (ramp_choice){0, 0, 0};
+    *ramp = no_ramp();
     at.side[0] = at.side[1] = 0;
     store_full(at.planes, HLQ_FLOAT32, 0, y);
     fill_rows(x, 0.0f);
@@ -83,7 +83,7 @@ HLQ_BODY uint64_t encode_within_run(hlq_lattice lattice, const hlq_run *run, con
         uint32_t sign[HLQ_ROWS];
         int eighths = exponent_of(run, b);
         F y[HLQ_ROWS], x[HLQ_ROWS];
-        ramp_choice ramp = {0, 0, 0};
+        ramp_choice ramp = no_ramp();
         sign_words(run->place.seed, position(&run->place, b), sign);
         bits[b] = 0;
         if (run->code[b] == HLQ_CODE_ZERO || run->code[b] == HLQ_CODE_NONFINITE) {

@@ -20,6 +20,8 @@
 #define HLQ_WORD static inline
 #define HLQ_BODY static inline
 
+#include "halves.h"
+
 typedef struct {
     float v[32];
 } F;
@@ -44,56 +46,19 @@ HLQ_WORD F f_load(const float *p)
 }
 HLQ_WORD void f_store(float *p, F x) { memcpy(p, x.v, sizeof x.v); }
 
-/* bfloat16 is the upper half of a float; storing rounds to nearest even, NaN becomes 0x7fc0. */
+/* Numbers of 16 bits, as halves.h reads and writes them. */
 HLQ_WORD F f_load_bf16(const uint16_t *p)
 {
     uint16_t half[32];
-    F r;
     memcpy(half, p, sizeof half);
-    EACH {
-        uint32_t u = (uint32_t)half[i] << 16;
-        memcpy(&r.v[i], &u, 4);
-    }
-    return r;
+    MAP(F, float_of_bf16(half[i]));
 }
 
 HLQ_WORD void f_store_bf16(uint16_t *p, F x)
 {
     uint16_t half[32];
-    EACH {
-        uint32_t u;
-        memcpy(&u, &x.v[i], 4);
-        half[i] = x.v[i] != x.v[i] ? 0x7fc0 : (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-    }
+    EACH half[i] = bf16_of_float(x.v[i]);
     memcpy(p, half, sizeof half);
-}
-
-/* float16 is IEEE 754 binary16; storing rounds to nearest even, NaN becomes 0x7e00. */
-HLQ_WORD float float_of_f16(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = h & 0x7fff;
-    if (rest < 0x0400) return (sign ? -0x1p-24f : 0x1p-24f) * (float)rest;
-    uint32_t u = sign | (rest < 0x7c00 ? (rest << 13) + 0x38000000 : 0x7f800000 | rest << 13);
-    float x;
-    memcpy(&x, &u, 4);
-    return x;
-}
-
-HLQ_WORD uint16_t f16_of_float(float x)
-{
-    uint32_t u, sign;
-    memcpy(&u, &x, 4);
-    sign = u >> 16 & 0x8000;
-    u &= 0x7fffffff;
-    if (u > 0x7f800000) return 0x7e00;
-    if (u >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and more round to Inf */
-    if (u < 0x38800000) {
-        x = fabsf(x) + 0.5f; /* below 2^-14: 0.5 has its last bit where the result has */
-        memcpy(&u, &x, 4);
-        return (uint16_t)(sign | (u - 0x3f000000));
-    }
-    u += 0xfff + (u >> 13 & 1);
-    return (uint16_t)(sign | (u - 0x38000000) >> 13);
 }
 
 HLQ_WORD F f_load_f16(const uint16_t *p)
