@@ -4,154 +4,15 @@
  * none of them touches memory it was not given, or changes its input.
  *
  * One case (kernel_case.h) is one random choice of all of these. Every function of hlq_kernels runs
- * on it, once per variant, in buffers of its own between guard pages; then all buffers are
- * compared.
+ * on it, once per variant (kernel_outcome.h).
  */
-#include "kernel_case.h"
-
-#include <fenv.h>
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
-
-enum { ENCODED, NONFINITE, MISMATCHES, WIRE_MISMATCHES, WHOLE, COUNTS };
-
-typedef struct outcome {
-    hlq_guarded buffer[BUFFERS];
-    uint64_t count[COUNTS];
-} outcome;
-
-/* Over all cases: that blocks went wide or out of range, held NaN, failed their check, or had to
-   travel whole. */
-static uint64_t seen[COUNTS];
-
-/* Floating-point environment of the caller ----------------------------------------------------- */
-
-#if defined(__x86_64__)
-/* Rounds up, flushes denormals, takes denormals for zero, on top of the usual 0x1f80. */
-enum { USUAL = 0x1f80, HOSTILE = 0x1f80 | 0x4000 | 0x8000 | 0x0040 };
-static void environment_set(unsigned value) { _mm_setcsr(value); }
-static unsigned environment(void) { return _mm_getcsr(); }
-#elif defined(__aarch64__)
-/* Rounds up, flushes denormals of all types to zero, replaces every NaN by the default one. */
-enum { USUAL = 0, HOSTILE = 1 << 22 | 1 << 24 | 1 << 25 | 1 << 19 };
-static void environment_set(unsigned value)
-{
-    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)value));
-}
-static unsigned environment(void)
-{
-    uint64_t value;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(value));
-    return (unsigned)value;
-}
-#else
-enum { USUAL = FE_TONEAREST, HOSTILE = FE_UPWARD };
-static void environment_set(unsigned value) { fesetround((int)value); }
-static unsigned environment(void) { return (unsigned)fegetround(); }
-#endif
-
-/* Running -------------------------------------------------------------------------------------- */
-
-static void call_within(const kernel_case *c, const hlq_kernels *k, void *const at[BUFFERS],
-                        const hlq_source *source, uint64_t count[COUNTS])
-{
-    uint8_t *bits = at[WITHIN_BITS];
-    hlq_run run = run_of(c, at);
-    run.bits = bits;
-    run.wide = at[WITHIN_WIDE];
-    run.side = at[WITHIN_SIDE];
-    run.planes = at[WITHIN_PLANES];
-    k->encode_within(&run, source, c->allowed, bits);
-    k->decode(&run, c->factor, c->dtype, at[WITHIN_DECODED], c->elems, NULL);
-    k->decode_add(&run, c->unit, at[ACC]);
-    for (size_t b = 0; b < c->place.blocks; b++) count[WHOLE] += bits[b] == HLQ_BITS_WHOLE;
-}
-
-static void call_all(const kernel_case *c, const hlq_kernels *k, void *const at[BUFFERS],
-                     uint64_t count[COUNTS])
-{
-    hlq_run run = run_of(c, at);
-    hlq_run wire = run;
-    wire.wide = c->modular ? NULL : at[WIRE_WIDE];
-    wire.side = at[WIRE_SIDE];
-    wire.planes = at[WIRE_PLANES];
-    uint8_t *failed = c->modular ? at[FAILED] : NULL;
-    hlq_source source = source_of(c, at, c->with_rotated), tensor = source_of(c, at, 0);
-
-    k->exponents(&c->place, &source, at[EXPONENT]);
-    count[ENCODED] = k->encode(&run, &source);
-    count[MISMATCHES] = k->decode(&run, c->factor, c->dtype, at[DECODED], c->elems, failed);
-    k->decode_add(&run, c->unit, at[ACC]);
-    k->decode_add(&wire, c->unit, at[ACC]);
-    k->rotate_add(&c->place, &tensor, c->unit, at[ACC]);
-    count[NONFINITE] = k->unrotate(&c->place, at[ROTATED], c->rotated_unit, c->factor, c->dtype,
-                                   at[UNROTATED], c->elems);
-    if (c->modular) k->planes_add(&run, &wire);
-    else call_within(c, k, at, &source, count);
-    count[WIRE_MISMATCHES] = k->decode(&wire, c->factor, c->dtype, at[FROM_WIRE], c->elems, failed);
-}
-
-/* Which NaN a sum of NaNs is, processors and compilers decide; unrotate makes all of them one. */
-static void make_nans_equal(const hlq_guarded *acc)
-{
-    float *x = acc->data;
-    for (size_t i = 0; i < acc->bytes / sizeof *x; i++) {
-        if (isnan(x[i])) x[i] = NAN;
-    }
-}
-
-/* Runs one variant in fresh buffers, each at an alignment and a guard of its own. */
-static outcome run_variant(hlq_rng *rng, const kernel_case *c, const hlq_kernels *k, unsigned env)
-{
-    outcome o = {0};
-    void *at[BUFFERS];
-    for (int i = 0; i < BUFFERS; i++) {
-        int side = hlq_rng_between(rng, GUARD_AFTER, GUARD_BEFORE);
-        int misalign = hlq_rng_between(rng, -8, 15) / buffers[i].align * buffers[i].align;
-        o.buffer[i] = hlq_guarded_new(c->bytes[i], side, misalign);
-        at[i] = o.buffer[i].data;
-        memcpy(at[i], c->content[i], c->bytes[i]);
-    }
-    environment_set(env);
-    call_all(c, k, at, o.count);
-    unsigned after = environment();
-    environment_set(USUAL);
-    CHECK_EQ(after, env);
-    make_nans_equal(&o.buffer[ACC]);
-    for (int i = 0; i < BUFFERS; i++) {
-        if (!hlq_guarded_intact(&o.buffer[i])) {
-            hlq_test_fail(__FILE__, __LINE__, "wrote beyond %s", buffers[i].name);
-        }
-        if (i < INPUTS && memcmp(at[i], c->content[i], c->bytes[i]) != 0) {
-            hlq_test_fail(__FILE__, __LINE__, "changed its input %s", buffers[i].name);
-        }
-    }
-    return o;
-}
-
-static void compare(const outcome *got, const outcome *want)
-{
-    for (int i = INPUTS; i < BUFFERS; i++) {
-        hlq_check_bytes(got->buffer[i].data, want->buffer[i].data, got->buffer[i].bytes, __FILE__,
-                        __LINE__, buffers[i].name);
-    }
-    for (int i = 0; i < COUNTS; i++) {
-        CHECK_EQ(got->count[i], want->count[i]);
-        seen[i] += want->count[i];
-    }
-}
-
-static void outcome_free(outcome *o)
-{
-    for (int i = 0; i < BUFFERS; i++) hlq_guarded_free(&o->buffer[i]);
-}
+#include "kernel_outcome.h"
 
 static void test_case_on_all(hlq_rng *rng, const kernel_case *c)
 {
     const hlq_kernels *k;
     int supported;
-    outcome want = run_variant(rng, c, &hlq_kernels_scalar, USUAL);
+    outcome want = run_variant(rng, c, &hlq_kernels_scalar, USUAL, 1);
     for (int i = 0; (k = hlq_kernels_at(i, &supported)); i++) {
         if (!supported) continue;
         unsigned env = hlq_rng_between(rng, 0, 1) ? USUAL : HOSTILE;
@@ -163,7 +24,7 @@ static void test_case_on_all(hlq_rng *rng, const kernel_case *c)
                                     : "ramp",
                       c->with_residual ? ", residual" : "", c->with_rotated ? ", rotated" : "",
                       env == HOSTILE ? ", hostile environment" : "");
-        outcome got = run_variant(rng, c, k, env);
+        outcome got = run_variant(rng, c, k, env, 1);
         compare(&got, &want);
         outcome_free(&got);
     }

@@ -1,0 +1,157 @@
+/*
+ * How warps share the blocks of a run: the bodies of all kernels, in the words of lanes/cuda_i16.h.
+ * Each is called by all warps, with a share of its own; launch.cu gives it, and tests/warp.cpp.
+ */
+#ifndef HLQ_KERNELS_CUDA_WALK_CUH
+#define HLQ_KERNELS_CUDA_WALK_CUH
+
+#include "cuda_kernels.h"
+
+#include "../body/check_weights.h"
+#include "../body/rotate.h"
+#include "../body/nearest.h"
+#include "../body/codes.h"
+#include "../body/planes.h"
+#include "../body/scales.h"
+#include "../body/dither.h"
+#include "../body/block.h"
+#include "../body/source.h"
+#include "../body/coded.h"
+#include "../body/sums.h"
+#include "../body/exponent.h"
+
+/* Blocks first, first + step, …: of one warp, or in planes_add_rows(), of one thread. */
+typedef struct {
+    size_t first, step;
+} hlq_share;
+
+/* What a kernel is given of a sum. */
+typedef struct {
+    hlq_cuda_sum sum;
+    hlq_source own;
+    int has_own;
+    hlq_cuda_run term[HLQ_CUDA_TERMS];
+} hlq_sum_terms;
+
+HLQ_BODY cursor cursor_at(const hlq_run *run, hlq_start start)
+{
+    cursor at;
+    at.side = run->side + (size_t)start.coded * (run->modular ? 1 : HLQ_RAMP_WORDS);
+    at.planes = run->planes + (size_t)start.planes * HLQ_PLANE_WORDS;
+    return at;
+}
+
+/* Other warps may set bits of the same byte at the same time. */
+HLQ_BODY void set_bit(uint8_t *bits, size_t b)
+{
+    if (lane() != 0) return;
+    uintptr_t byte = (uintptr_t)bits + b / 8;
+    atomicOr((unsigned int *)(byte & ~(uintptr_t)3), 1u << (8 * (byte & 3) + b % 8));
+}
+
+HLQ_BODY void add_count(uint64_t *count, uint64_t more)
+{
+    if (more && lane() == 0) atomicAdd((unsigned long long *)count, (unsigned long long)more);
+}
+
+HLQ_BODY void exponents_of_blocks(hlq_share share, const hlq_place *place, const hlq_source *src,
+                                  int16_t *exponent)
+{
+    for (size_t b = share.first; b < place->blocks; b += share.step) {
+        exponent[b] = source_exponent(place, src, b);
+    }
+}
+
+HLQ_BODY void encode_blocks(hlq_lattice lattice, int dithered, hlq_share share,
+                            const hlq_steps *steps, const hlq_cuda_run *coded,
+                            const hlq_source *src, uint64_t *beyond)
+{
+    const hlq_run *run = &coded->run;
+    uint64_t count = 0;
+    for (size_t b = share.first; b < run->place.blocks; b += share.step) {
+        uint32_t sign[HLQ_ROWS];
+        if (!run->bits[b] && !src->residual) continue;
+        sign_words(run->place.seed, position(&run->place, b), sign);
+        if (!run->bits[b]) {
+            residual_uncoded(run, src, b, sign);
+            continue;
+        }
+        cursor at = cursor_at(run, coded->start[b]);
+        int is_beyond = encode_block(lattice, dithered, steps, run, src, b, sign, &at);
+        if (is_beyond && run->wide) set_bit(run->wide, b);
+        count += (uint64_t)is_beyond;
+    }
+    add_count(beyond, count);
+}
+
+HLQ_BODY void decode_blocks(hlq_lattice lattice, int dithered, hlq_share share,
+                            const hlq_steps *steps, const hlq_cuda_run *coded, float factor,
+                            hlq_dtype dtype, void *out, size_t elems, uint8_t *failed,
+                            uint64_t *failures)
+{
+    uint64_t count = 0;
+    for (size_t b = share.first; b < coded->run.place.blocks; b += share.step) {
+        cursor at = cursor_at(&coded->run, coded->start[b]);
+        if (!decode_block(lattice, dithered, steps, &coded->run, b, &at, failed != NULL, factor,
+                          dtype, out, elems)) {
+            continue;
+        }
+        set_bit(failed, b);
+        count++;
+    }
+    add_count(failures, count);
+}
+
+HLQ_BODY void add_own(const hlq_sum_terms *s, size_t b, F sum[HLQ_ROWS])
+{
+    F y[HLQ_ROWS];
+    if (!load_for_sum(&s->sum.place, &s->own, b, s->sum.unit, y)) return;
+    for (int r = 0; r < HLQ_ROWS; r++) sum[r] = f_add(sum[r], y[r]);
+}
+
+HLQ_BODY void sum_blocks(hlq_lattice lattice, int dithered, hlq_share share, const hlq_steps *steps,
+                         const hlq_sum_terms *s)
+{
+    for (size_t b = share.first; b < s->sum.place.blocks; b += share.step) {
+        float *acc = s->sum.acc + b * HLQ_BLOCK_ELEMS;
+        F sum[HLQ_ROWS];
+        fill_rows(sum, 0.0f);
+        if (s->sum.more) load_full(acc, HLQ_FLOAT32, 0, sum);
+        for (int t = 0; t < s->sum.count; t++) {
+            const hlq_run *run = &s->term[t].run;
+            if (s->has_own && t == s->sum.own_at) add_own(s, b, sum);
+            if (adds_nothing(run, b)) continue;
+            cursor at = cursor_at(run, s->term[t].start[b]);
+            add_coded(lattice, dithered, steps, run, b, &at, s->sum.unit, sum);
+        }
+        if (s->has_own && s->sum.own_at == s->sum.count) add_own(s, b, sum);
+        store_full(acc, HLQ_FLOAT32, 0, sum);
+        if (s->sum.exponent) s->sum.exponent[b] = exponent_of_rows(sum, s->sum.unit);
+    }
+}
+
+HLQ_BODY void unrotate_blocks(hlq_share share, const hlq_place *place, const float *acc, int unit,
+                              float factor, hlq_dtype dtype, void *out, size_t elems,
+                              uint64_t *nonfinite)
+{
+    uint64_t count = 0;
+    for (size_t i = share.first; i < place->blocks; i += share.step) {
+        count += (uint64_t)unrotate_sum(place, acc, i, unit, factor, dtype, out, elems);
+    }
+    add_count(nonfinite, count);
+}
+
+/* A thread has one row of a block. */
+HLQ_BODY void planes_add_rows(hlq_share share, const hlq_cuda_run *acc, const hlq_run *in)
+{
+    for (size_t i = share.first; i < acc->run.place.blocks * HLQ_ROWS; i += share.step) {
+        size_t b = i / HLQ_ROWS, row = i % HLQ_ROWS;
+        int bits = acc->run.bits[b];
+        if (!bits) continue;
+        cursor to = cursor_at(&acc->run, acc->start[b]), from = cursor_at(in, acc->start[b]);
+        planes_ripple(to.planes + row, from.planes + row, bits, 1);
+        if (row == 0) to.side[0] += from.side[0];
+    }
+}
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * The GPU's kernels give the bytes of the scalar variant: the lane words of kernels/lanes/cuda*.h,
+ * the bodies over them and the walks of kernels/cuda/, on an emulated warp. What is left to a GPU
+ * is that CUDA's own words do what warp.h says, and the launches.
+ */
+#include "kernel_outcome.h"
+#include "warp_kernels.h"
+
+#include <kernels/lanes/scalar_i16.h>
+
+/* Doubles are aligned on GPUs. */
+enum { ALIGN = 8 };
+
+static void compare_with_scalar(hlq_rng *rng, const kernel_case *c)
+{
+    hlq_kernels warp = hlq_kernels_warp;
+    warp.encode_within = hlq_kernels_scalar.encode_within; /* whole blocks, for decode */
+    hlq_test_case("%s, %s, %zu elements, %zu blocks, stride %d, %s%s%s",
+                  hlq_lattice_name(c->lattice), hlq_dtype_name(c->dtype), c->elems, c->place.blocks,
+                  (int)c->place.stride,
+                  c->modular    ? "modular"
+                  : c->dithered ? "dithered"
+                                : "ramp",
+                  c->with_residual ? ", residual" : "", c->with_rotated ? ", rotated" : "");
+    outcome want = run_variant(rng, c, &hlq_kernels_scalar, USUAL, ALIGN);
+    outcome got = run_variant(rng, c, &warp, USUAL, ALIGN);
+    compare(&got, &want);
+    outcome_free(&got);
+    outcome_free(&want);
+}
+
+/* The cross product of sizes, lattices, types and forms; all else at random. */
+static void test_a_warp_gives_the_bytes_of_scalar(void)
+{
+    static const struct {
+        size_t elems;
+        int cases;
+    } sizes[] = {{0, 1}, {1, 4}, {31, 4}, {255, 4}, {256, 12}, {257, 4}, {1021, 12}, {7919, 4}};
+    hlq_rng rng = hlq_rng_new(1);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (int choice = 0; choice < 24 * sizes[i].cases; choice++) {
+            hlq_lattice lattice = (hlq_lattice)(choice % 3);
+            hlq_dtype dtype = (hlq_dtype)(choice / 3 % 4);
+            kernel_case c = case_new(&rng, sizes[i].elems, lattice, dtype, choice / 12 % 2);
+            compare_with_scalar(&rng, &c);
+            case_free(&c);
+        }
+    }
+}
+
+/* A run's side words and planes that are any bytes at all, as those of another rank. */
+static hlq_run any_run(hlq_rng *rng, const kernel_case *c)
+{
+    hlq_run run = run_of(c, c->content);
+    run.side = malloc(c->bytes[SIDE] + 1);
+    run.planes = malloc(c->bytes[PLANES] + 1);
+    hlq_rng_bytes(rng, run.side, c->bytes[SIDE]);
+    hlq_rng_bytes(rng, run.planes, c->bytes[PLANES]);
+    return run;
+}
+
+/* One pass over all terms is decode_add after decode_add, and rotate_add in its place. */
+static void test_sums_in_one_pass_are_the_sums_term_by_term(void)
+{
+    hlq_rng rng = hlq_rng_new(2);
+    for (int choice = 0; choice < 96; choice++) {
+        size_t elems = 1 + hlq_rng_below(&rng, 1500);
+        kernel_case c = case_new(&rng, elems, (hlq_lattice)(choice % 3),
+                                 (hlq_dtype)(choice / 3 % 4), choice / 12 % 2);
+        int count = hlq_rng_between(&rng, 1, choice < 90 ? 3 : HLQ_CUDA_TERMS);
+        int own_at = hlq_rng_between(&rng, -1, count);
+        size_t blocks = c.place.blocks, acc_bytes = blocks * HLQ_BLOCK_ELEMS * sizeof(float);
+        float *want = calloc(acc_bytes + 1, 1), *got = malloc(acc_bytes + 1);
+        int16_t *want_exponent = malloc(blocks * 2 + 1), *exponent = malloc(blocks * 2 + 1);
+        hlq_source own = source_of(&c, c.content, 0);
+        hlq_run term[HLQ_CUDA_TERMS];
+        hlq_test_case("%d terms, own before term %d, %zu blocks", count, own_at, blocks);
+        for (int t = 0; t <= count; t++) {
+            if (t == own_at) hlq_kernels_scalar.rotate_add(&c.place, &own, c.unit, want);
+            if (t == count) break;
+            term[t] = any_run(&rng, &c);
+            hlq_kernels_scalar.decode_add(&term[t], c.unit, want);
+        }
+        hlq_source sum = {.data = want, .elems = elems, .rotated = 1, .unit = c.unit};
+        hlq_kernels_scalar.exponents(&c.place, &sum, want_exponent);
+        hlq_warp_sum(&c.place, term, count, own_at < 0 ? NULL : &own, own_at, c.unit, got,
+                     exponent);
+        for (size_t i = 0; i < blocks * HLQ_BLOCK_ELEMS; i++) {
+            if (isnan(want[i]) && isnan(got[i])) got[i] = want[i]; /* any NaN */
+        }
+        CHECK_BYTES(got, want, acc_bytes);
+        CHECK_BYTES(exponent, want_exponent, blocks * sizeof *exponent);
+        for (int t = 0; t < count; t++) free(term[t].side), free(term[t].planes);
+        free(want), free(got), free(want_exponent), free(exponent);
+        case_free(&c);
+    }
+}
+
+/* Exponents seldom show a sum's last bit. */
+static void test_sums_over_lanes_are_made_in_the_same_tree(void)
+{
+    hlq_rng rng = hlq_rng_new(3);
+    hlq_test_case("sums over lanes");
+    for (int choice = 0; choice < 100; choice++) {
+        F x;
+        hlq_rng_fill(&rng, hlq_rng_gauss, x.v, HLQ_LANES);
+        float want = f_sum_lanes(x), got = hlq_warp_sum_lanes(x.v);
+        CHECK_BYTES(&got, &want, sizeof got);
+    }
+}
+
+static void test_starts_count_what_comes_before(void)
+{
+    static const size_t sizes[] = {0, 1, 255, 256, 257, 767, 769, 5000};
+    hlq_rng rng = hlq_rng_new(4);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t blocks = sizes[i];
+        hlq_guarded start = hlq_guarded_new(blocks * sizeof(hlq_start), GUARD_AFTER, -1);
+        hlq_guarded bits = hlq_guarded_new(blocks, GUARD_AFTER, -1);
+        const uint8_t *bit = bits.data;
+        const hlq_start *got = start.data;
+        hlq_start want = {0, 0};
+        for (size_t b = 0; b < blocks; b++) {
+            ((uint8_t *)bits.data)[b] = (uint8_t)hlq_rng_between(&rng, 0, HLQ_BITS_MAX);
+        }
+        hlq_test_case("starts of %zu blocks", blocks);
+        hlq_warp_starts(bit, blocks, start.data);
+        for (size_t b = 0; b < blocks; want.coded += bit[b] != 0, want.planes += bit[b], b++) {
+            if (!CHECK_EQ(got[b].coded, want.coded)) break;
+            if (!CHECK_EQ(got[b].planes, want.planes)) break;
+        }
+        CHECK(hlq_guarded_intact(&start));
+        hlq_guarded_free(&start);
+        hlq_guarded_free(&bits);
+    }
+}
+
+int main(void)
+{
+    hlq_test_start("test_cuda_lanes");
+    test_a_warp_gives_the_bytes_of_scalar();
+    test_sums_in_one_pass_are_the_sums_term_by_term();
+    test_sums_over_lanes_are_made_in_the_same_tree();
+    test_starts_count_what_comes_before();
+    hlq_test_case("all");
+    for (int i = 0; i < COUNTS; i++) CHECK(seen[i] > 0);
+    return hlq_test_end();
+}
