@@ -59,39 +59,54 @@ static hlq_run any_run(hlq_rng *rng, const kernel_case *c)
     return run;
 }
 
-/* One pass over all terms is decode_add after decode_add, and rotate_add in its place. */
+/* A sum of `count` terms, own before term own_at (or nowhere), by both. */
+static void compare_sums(hlq_rng *rng, const kernel_case *c, int count, int own_at)
+{
+    size_t blocks = c->place.blocks, acc_bytes = blocks * HLQ_BLOCK_ELEMS * sizeof(float);
+    float *want = calloc(acc_bytes + 1, 1), *got = malloc(acc_bytes + 1);
+    int16_t *want_exponent = malloc(blocks * 2 + 1), *exponent = malloc(blocks * 2 + 1);
+    hlq_cuda_run *terms = malloc((size_t)(count + 1) * sizeof *terms);
+    hlq_start *start = malloc((blocks + 1) * sizeof *start);
+    hlq_source own = source_of(c, c->content, 0);
+    hlq_warp_starts(c->content[BITS], blocks, start);
+    for (int t = 0; t <= count; t++) {
+        if (t == own_at) hlq_kernels_scalar.rotate_add(&c->place, &own, c->unit, want);
+        if (t == count) break;
+        terms[t] = (hlq_cuda_run){any_run(rng, c), start};
+        hlq_kernels_scalar.decode_add(&terms[t].run, c->unit, want);
+    }
+    hlq_source sum = {.data = want, .elems = c->elems, .rotated = 1, .unit = c->unit};
+    hlq_kernels_scalar.exponents(&c->place, &sum, want_exponent);
+    hlq_warp_sum_up(&(hlq_cuda_sum){.place = c->place,
+                                    .terms = terms,
+                                    .count = count,
+                                    .own = own_at < 0 ? NULL : &own,
+                                    .own_at = own_at,
+                                    .unit = c->unit,
+                                    .acc = got,
+                                    .exponent = exponent});
+    for (size_t i = 0; i < blocks * HLQ_BLOCK_ELEMS; i++) {
+        if (isnan(want[i]) && isnan(got[i])) got[i] = want[i]; /* any NaN */
+    }
+    CHECK_BYTES(got, want, acc_bytes);
+    CHECK_BYTES(exponent, want_exponent, blocks * sizeof *exponent);
+    for (int t = 0; t < count; t++) free(terms[t].run.side), free(terms[t].run.planes);
+    free(want), free(got), free(want_exponent), free(exponent), free(terms), free(start);
+}
+
+/* One pass over all terms is decode_add after decode_add, and rotate_add in its place; more terms
+   than fit into one pass take several. */
 static void test_sums_in_one_pass_are_the_sums_term_by_term(void)
 {
+    static const int counts[] = {0, 1, 2, 3, HLQ_CUDA_TERMS, HLQ_CUDA_TERMS + 1};
     hlq_rng rng = hlq_rng_new(2);
     for (int choice = 0; choice < 96; choice++) {
-        size_t elems = 1 + hlq_rng_below(&rng, 1500);
-        kernel_case c = case_new(&rng, elems, (hlq_lattice)(choice % 3),
+        kernel_case c = case_new(&rng, 1 + hlq_rng_below(&rng, 1500), (hlq_lattice)(choice % 3),
                                  (hlq_dtype)(choice / 3 % 4), choice / 12 % 2);
-        int count = hlq_rng_between(&rng, 1, choice < 90 ? 3 : HLQ_CUDA_TERMS);
-        int own_at = hlq_rng_between(&rng, -1, count);
-        size_t blocks = c.place.blocks, acc_bytes = blocks * HLQ_BLOCK_ELEMS * sizeof(float);
-        float *want = calloc(acc_bytes + 1, 1), *got = malloc(acc_bytes + 1);
-        int16_t *want_exponent = malloc(blocks * 2 + 1), *exponent = malloc(blocks * 2 + 1);
-        hlq_source own = source_of(&c, c.content, 0);
-        hlq_run term[HLQ_CUDA_TERMS];
-        hlq_test_case("%d terms, own before term %d, %zu blocks", count, own_at, blocks);
-        for (int t = 0; t <= count; t++) {
-            if (t == own_at) hlq_kernels_scalar.rotate_add(&c.place, &own, c.unit, want);
-            if (t == count) break;
-            term[t] = any_run(&rng, &c);
-            hlq_kernels_scalar.decode_add(&term[t], c.unit, want);
-        }
-        hlq_source sum = {.data = want, .elems = elems, .rotated = 1, .unit = c.unit};
-        hlq_kernels_scalar.exponents(&c.place, &sum, want_exponent);
-        hlq_warp_sum(&c.place, term, count, own_at < 0 ? NULL : &own, own_at, c.unit, got,
-                     exponent);
-        for (size_t i = 0; i < blocks * HLQ_BLOCK_ELEMS; i++) {
-            if (isnan(want[i]) && isnan(got[i])) got[i] = want[i]; /* any NaN */
-        }
-        CHECK_BYTES(got, want, acc_bytes);
-        CHECK_BYTES(exponent, want_exponent, blocks * sizeof *exponent);
-        for (int t = 0; t < count; t++) free(term[t].side), free(term[t].planes);
-        free(want), free(got), free(want_exponent), free(exponent);
+        int count = counts[choice / 2 % 6];
+        int own_at = choice % 2 ? count : hlq_rng_between(&rng, -1, count);
+        hlq_test_case("%d terms, own before term %d, %zu blocks", count, own_at, c.place.blocks);
+        compare_sums(&rng, &c, count, own_at);
         case_free(&c);
     }
 }

@@ -43,7 +43,7 @@ static struct {
     ucontext_t start[WARP], home;
     void (*body)(void *);
     void *argument;
-} warp;
+} the_warp;
 
 static struct {
     unsigned x;
@@ -54,18 +54,18 @@ static void warp_switch(jmp_buf from, unsigned to)
 {
     if (_setjmp(from)) return;
     threadIdx.x = to;
-    _longjmp(warp.at[to], 1);
+    _longjmp(the_warp.at[to], 1);
 }
 
 /* Gives a value at a word; returns what all lanes gave. */
 static const warp_slot *warp_cross(uint32_t value, const char *word, int distance)
 {
     unsigned lane = threadIdx.x;
-    warp_slot *row = warp.slot[warp.turn[lane]++ % 2];
+    warp_slot *row = the_warp.slot[the_warp.turn[lane]++ % 2];
     row[lane].value = value;
     row[lane].word = word;
     row[lane].distance = distance;
-    warp_switch(warp.at[lane], (lane + 1) % WARP);
+    warp_switch(the_warp.at[lane], (lane + 1) % WARP);
     if (row[lane].word != row[0].word || row[lane].distance != row[0].distance) {
         fprintf(stderr, "lane %u is at %s, lane 0 at %s\n", lane, word, row[0].word);
         abort();
@@ -77,12 +77,12 @@ static const warp_slot *warp_cross(uint32_t value, const char *word, int distanc
 static void warp_fiber(void)
 {
     unsigned lane = threadIdx.x;
-    if (!_setjmp(warp.at[lane])) swapcontext(&warp.start[lane], &warp.home);
-    warp.body(warp.argument);
+    if (!_setjmp(the_warp.at[lane])) swapcontext(&the_warp.start[lane], &the_warp.home);
+    the_warp.body(the_warp.argument);
     warp_cross(0, "the end", 0);
-    if (lane == WARP - 1) _longjmp(warp.caller, 1);
+    if (lane == WARP - 1) _longjmp(the_warp.caller, 1);
     threadIdx.x = lane + 1;
-    _longjmp(warp.at[lane + 1], 1);
+    _longjmp(the_warp.at[lane + 1], 1);
 }
 
 /* Runs body(argument) on all lanes. */
@@ -90,19 +90,19 @@ static void warp_run(void (*body)(void *), void *argument)
 {
     static char *stacks = (char *)malloc((size_t)WARP * FIBER_BYTES);
     if (!stacks) abort();
-    warp.body = body;
-    warp.argument = argument;
-    memset(warp.turn, 0, sizeof warp.turn);
+    the_warp.body = body;
+    the_warp.argument = argument;
+    memset(the_warp.turn, 0, sizeof the_warp.turn);
     for (unsigned lane = 0; lane < WARP; lane++) {
-        getcontext(&warp.start[lane]);
-        warp.start[lane].uc_stack.ss_sp = stacks + (size_t)lane * FIBER_BYTES;
-        warp.start[lane].uc_stack.ss_size = FIBER_BYTES;
-        makecontext(&warp.start[lane], warp_fiber, 0);
+        getcontext(&the_warp.start[lane]);
+        the_warp.start[lane].uc_stack.ss_sp = stacks + (size_t)lane * FIBER_BYTES;
+        the_warp.start[lane].uc_stack.ss_size = FIBER_BYTES;
+        makecontext(&the_warp.start[lane], warp_fiber, 0);
         threadIdx.x = lane;
-        swapcontext(&warp.home, &warp.start[lane]);
+        swapcontext(&the_warp.home, &the_warp.start[lane]);
     }
     threadIdx.x = 0;
-    if (!_setjmp(warp.caller)) _longjmp(warp.at[0], 1);
+    if (!_setjmp(the_warp.caller)) _longjmp(the_warp.at[0], 1);
 }
 
 /* CUDA's words, for whole warps ---------------------------------------------------------------- */

@@ -41,23 +41,15 @@ template <typename Work> static void on_warps(Work work)
     }
 }
 
-void hlq_warp_starts(const uint8_t *bits, size_t blocks, hlq_start *start)
+int hlq_warp_starts(const uint8_t *bits, size_t blocks, hlq_start *start)
 {
     hlq_start total[WARPS];
-    size_t part = (blocks + WARPS - 1) / WARPS;
-    auto end_of = [=](size_t w) { return (w + 1) * part < blocks ? (w + 1) * part : blocks; };
-    auto first_of = [=](size_t w) { return w * part < blocks ? w * part : blocks; };
+    on_warps(
+        [&](hlq_share s) { total[s.first] = starts_total(bits, part_of(blocks, s.first, WARPS)); });
     on_warps([&](hlq_share s) {
-        total[s.first] = starts_total(bits, first_of(s.first), end_of(s.first));
+        starts_write(bits, part_of(blocks, s.first, WARPS), total, s.first, start);
     });
-    on_warps([&](hlq_share s) {
-        hlq_start at = {0, 0};
-        for (size_t w = 0; w < s.first; w++) {
-            at.coded += total[w].coded;
-            at.planes += total[w].planes;
-        }
-        starts_write(bits, first_of(s.first), end_of(s.first), at, start);
-    });
+    return 0;
 }
 
 float hlq_warp_sum_lanes(const float x[32])
@@ -133,69 +125,47 @@ static uint64_t warp_decode(const hlq_run *run, float factor, hlq_dtype dtype, v
     return failures;
 }
 
-/* Terms that are coded like one run; NULL where there is none. */
-static void sum_up(const hlq_run *like, const hlq_sum_terms *terms)
+int hlq_warp_sum_up(const hlq_cuda_sum *sum)
 {
+    const gpu_arithmetic arithmetic;
     hlq_steps steps[HLQ_BITS_MAX + 1];
-    int dithered = like && like->dithered;
-    hlq_lattice lattice = like ? like->lattice : HLQ_LATTICE_E8;
-    if (like) steps_fill(steps, lattice, like->modular, like->spread, dithered);
-#define CALL(lattice) on_warps([&](hlq_share s) { sum_blocks(lattice, dithered, s, steps, terms); })
-    FOR_LATTICE(lattice, CALL)
+    int first = 0;
+    do {
+        const hlq_sum_terms terms = terms_from(sum, first);
+        const hlq_run *run = &terms.term[0].run;
+        steps_fill(steps, run->lattice, run->modular, run->spread, run->dithered);
+#define CALL(lattice)                                                                              \
+    on_warps([&](hlq_share s) { sum_blocks(lattice, run->dithered, s, steps, &terms); })
+        FOR_LATTICE(run->lattice, CALL)
 #undef CALL
+        first += HLQ_CUDA_TERMS;
+    } while (first < sum->count);
+    return 0;
 }
 
 static void warp_decode_add(const hlq_run *run, int unit, float *acc)
 {
     const gpu_arithmetic arithmetic;
     coded_run coded(run);
-    static hlq_sum_terms terms;
-    terms = hlq_sum_terms();
-    terms.sum.place = run->place;
-    terms.sum.count = 1;
-    terms.sum.unit = unit;
-    terms.sum.more = 1;
-    terms.sum.acc = acc;
-    terms.term[0] = coded.run;
-    sum_up(run, &terms);
+    hlq_cuda_sum sum = {};
+    sum.place = run->place;
+    sum.terms = &coded.run;
+    sum.count = 1;
+    sum.unit = unit;
+    sum.more = 1;
+    sum.acc = acc;
+    hlq_warp_sum_up(&sum);
 }
 
 static void warp_rotate_add(const hlq_place *place, const hlq_source *src, int unit, float *acc)
 {
-    const gpu_arithmetic arithmetic;
-    static hlq_sum_terms terms;
-    terms = hlq_sum_terms();
-    terms.sum.place = *place;
-    terms.sum.unit = unit;
-    terms.sum.more = 1;
-    terms.sum.acc = acc;
-    terms.has_own = 1;
-    terms.own = *src;
-    sum_up(NULL, &terms);
-}
-
-void hlq_warp_sum(const hlq_place *place, const hlq_run *run, int count, const hlq_source *own,
-                  int own_at, int unit, float *acc, int16_t *exponent)
-{
-    const gpu_arithmetic arithmetic;
-    static hlq_sum_terms terms;
-    hlq_start *start[HLQ_CUDA_TERMS];
-    terms = hlq_sum_terms();
-    terms.sum.place = *place;
-    terms.sum.count = count;
-    terms.sum.own_at = own_at;
-    terms.sum.unit = unit;
-    terms.sum.acc = acc;
-    terms.sum.exponent = exponent;
-    terms.has_own = own != NULL;
-    if (own) terms.own = *own;
-    for (int t = 0; t < count; t++) {
-        start[t] = starts_of(run[t].bits, place->blocks);
-        terms.term[t].run = run[t];
-        terms.term[t].start = start[t];
-    }
-    sum_up(run, &terms);
-    for (int t = 0; t < count; t++) free(start[t]);
+    hlq_cuda_sum sum = {};
+    sum.place = *place;
+    sum.own = src;
+    sum.unit = unit;
+    sum.more = 1;
+    sum.acc = acc;
+    hlq_warp_sum_up(&sum);
 }
 
 static uint64_t warp_unrotate(const hlq_place *place, const float *acc, int unit, float factor,

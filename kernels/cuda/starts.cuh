@@ -10,6 +10,20 @@
 
 enum { STARTS_PER_LANE = 8, STARTS_PER_WARP = 32 * STARTS_PER_LANE };
 
+/* Blocks first … last-1. */
+typedef struct {
+    size_t first, last;
+} hlq_part;
+
+HLQ_BODY hlq_part part_of(size_t blocks, size_t warp, size_t warps)
+{
+    size_t each = (blocks + warps - 1) / warps, first = warp * each;
+    hlq_part part = {blocks, blocks};
+    if (first < blocks) part.first = first;
+    if (first + each < blocks) part.last = first + each;
+    return part;
+}
+
 HLQ_BODY hlq_start start_after(hlq_start at, int bits)
 {
     at.coded += bits != 0;
@@ -17,11 +31,12 @@ HLQ_BODY hlq_start start_after(hlq_start at, int bits)
     return at;
 }
 
-/* Blocks first … last-1, all together. */
-HLQ_BODY hlq_start starts_total(const uint8_t *bits, size_t first, size_t last)
+HLQ_BODY hlq_start starts_total(const uint8_t *bits, hlq_part part)
 {
     hlq_start total = {0, 0};
-    for (size_t b = first + (size_t)lane(); b < last; b += 32) total = start_after(total, bits[b]);
+    for (size_t b = part.first + (size_t)lane(); b < part.last; b += 32) {
+        total = start_after(total, bits[b]);
+    }
     total.coded = __reduce_add_sync(WHOLE_WARP, total.coded);
     total.planes = __reduce_add_sync(WHOLE_WARP, total.planes);
     return total;
@@ -38,19 +53,23 @@ HLQ_BODY uint32_t sum_before(uint32_t x)
     return sum - x;
 }
 
-/* start of blocks first … last-1, of which the first has `at`. */
-HLQ_BODY void starts_write(const uint8_t *bits, size_t first, size_t last, hlq_start at,
+/* start of all blocks of a warp's part; total has those of the parts. */
+HLQ_BODY void starts_write(const uint8_t *bits, hlq_part part, const hlq_start *total, size_t warp,
                            hlq_start *start)
 {
-    for (; first < last; first += STARTS_PER_WARP) {
+    hlq_start at = {0, 0};
+    for (size_t w = 0; w < warp; w++) {
+        at.coded += total[w].coded;
+        at.planes += total[w].planes;
+    }
+    for (size_t first = part.first; first < part.last; first += STARTS_PER_WARP) {
         size_t from = first + (size_t)(STARTS_PER_LANE * lane());
+        size_t end = from + STARTS_PER_LANE < part.last ? from + STARTS_PER_LANE : part.last;
         hlq_start own = {0, 0}, next = at;
-        for (size_t b = from; b < from + STARTS_PER_LANE && b < last; b++) {
-            own = start_after(own, bits[b]);
-        }
+        for (size_t b = from; b < end; b++) own = start_after(own, bits[b]);
         next.coded += sum_before(own.coded);
         next.planes += sum_before(own.planes);
-        for (size_t b = from; b < from + STARTS_PER_LANE && b < last; b++) {
+        for (size_t b = from; b < end; b++) {
             start[b] = next;
             next = start_after(next, bits[b]);
         }

@@ -5,7 +5,7 @@
 #ifndef HLQ_KERNELS_CUDA_WALK_CUH
 #define HLQ_KERNELS_CUDA_WALK_CUH
 
-#include "cuda_kernels.h"
+#include "terms.h"
 
 #include "../body/check_weights.h"
 #include "../body/rotate.h"
@@ -24,14 +24,6 @@
 typedef struct {
     size_t first, step;
 } hlq_share;
-
-/* What a kernel is given of a sum. */
-typedef struct {
-    hlq_cuda_sum sum;
-    hlq_source own;
-    int has_own;
-    hlq_cuda_run term[HLQ_CUDA_TERMS];
-} hlq_sum_terms;
 
 HLQ_BODY cursor cursor_at(const hlq_run *run, hlq_start start)
 {
