@@ -1,9 +1,10 @@
 /*
- * The GPU's kernels, run on the emulated warp (warp_kernels.cpp).
+ * The GPU's kernels, run on the emulated warp (warp_kernels.cpp, warp_hnlq.cpp).
  */
 #ifndef HLQ_TEST_WARP_KERNELS_H
 #define HLQ_TEST_WARP_KERNELS_H
 
+#include <kernels/cuda/cuda_hnlq.h>
 #include <kernels/cuda/cuda_kernels.h>
 
 #ifdef __cplusplus
@@ -12,6 +13,9 @@ extern "C" {
 
 /* All but encode_within, which GPUs do not have. */
 extern const hlq_kernels hlq_kernels_warp;
+
+/* encode and decode. */
+extern const hlq_hnlq_kernels hlq_hnlq_kernels_warp;
 
 /* hlq_cuda_starts() and hlq_cuda_sum_up(). */
 int hlq_warp_starts(const uint8_t *bits, size_t blocks, hlq_start *start);

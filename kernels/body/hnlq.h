@@ -132,7 +132,7 @@ HLQ_BODY uint32_t digits_of_points(const hlq_hnlq *code, hlq_lattice lattice, in
         I z[HLQ_ROWS];
         codes_from_point(lattice, dim, p, z);
         for (int r = 0; r < dim; r++) z[r] = digit_of(z[r], base);
-        store_layer(dim, code->wide, z, group_words(layers, m, g, dim, code->wide));
+        store_layer(code, dim, m, g, z, layers);
         coarser(lattice, dim, base, p, p);
     }
     I any = p[0];
@@ -152,7 +152,7 @@ HLQ_BODY uint32_t points_of_digits(const hlq_hnlq *code, hlq_lattice lattice, in
     for (int r = 0; r < dim; r++) p[r] = i_set(0);
     for (int m = code->depth - 1; m >= 0; m--) {
         I z[HLQ_ROWS], x[HLQ_ROWS], coarse[HLQ_ROWS];
-        load_layer(dim, code->wide, group_words(layers, m, g, dim, code->wide), z);
+        load_layer(code, dim, m, g, layers, z);
         for (int r = 0; r < dim; r++) {
             largest = i_max(largest, z[r]);
             p[r] = times_q(p[r], base);
@@ -165,6 +165,12 @@ HLQ_BODY uint32_t points_of_digits(const hlq_hnlq *code, hlq_lattice lattice, in
         }
     }
     return m_word(i_gt(largest, i_set(code->q - 1)));
+}
+
+/* x̂ = (Σ q^m x_m - centre - dither) × β_T */
+HLQ_BODY F descale(I point, F shift, F by)
+{
+    return f_mul(f_sub(f_mul(f_from_i(point), f_set(0.5f)), shift), by);
 }
 
 #endif

@@ -64,6 +64,41 @@ HLQ_BODY void store_vectors(int dim, F x[HLQ_ROWS], float *p)
     for (int r = 0; r < HLQ_ROWS; r++) f_store(p + HLQ_LANES * r, x[r]);
 }
 
+HLQ_BODY size_t vector_bytes(const hlq_hnlq *code)
+{
+    return (size_t)(code->depth * code->dim) << code->wide;
+}
+
+/* In a lane, the digits of one layer of one vector are pieces of 8 or 16 bits of 32-bit words. */
+HLQ_BODY int digits_per_word(int dim, int wide) { return dim < 4 >> wide ? dim : 4 >> wide; }
+HLQ_BODY int words_of(int dim, int wide) { return dim / digits_per_word(dim, wide); }
+
+#ifdef HLQ_LANES_ARE_THREADS /* each with memory accesses of its own */
+#include "../lanes/threads_hnlq.h"
+#else
+
+/* [here, dim] floats ↔ the rows of a block. */
+HLQ_BODY void load_some_vectors(int dim, const float *x, size_t here, F rows[HLQ_ROWS])
+{
+    float copy[HLQ_BLOCK_ELEMS] = {0};
+    if (here < (size_t)(HLQ_BLOCK_ELEMS / dim)) {
+        memcpy(copy, x, here * (size_t)dim * sizeof *x);
+        x = copy;
+    }
+    load_vectors(dim, x, rows);
+}
+
+HLQ_BODY void store_some_vectors(int dim, F rows[HLQ_ROWS], size_t here, float *x)
+{
+    float copy[HLQ_BLOCK_ELEMS];
+    if (here == (size_t)(HLQ_BLOCK_ELEMS / dim)) {
+        store_vectors(dim, rows, x);
+    } else {
+        store_vectors(dim, rows, copy);
+        memcpy(x, copy, here * (size_t)dim * sizeof *x);
+    }
+}
+
 /*
  * Digits of one layer of one vector are d pieces of 8 or 16 bits: in a lane, 32-bit words, first
  * coordinate lowest. A block's words are kept by layer, group and lane, and woven into memory,
@@ -71,25 +106,19 @@ HLQ_BODY void store_vectors(int dim, F x[HLQ_ROWS], float *p)
  */
 enum { WORDS_MAX = 8 };
 
-HLQ_BODY size_t vector_bytes(const hlq_hnlq *code)
-{
-    return (size_t)(code->depth * code->dim) << code->wide;
-}
-
 typedef struct {
     uint32_t word[HLQ_DEPTH_MAX][WORDS_MAX][HLQ_LANES];
 } hlq_layers;
-
-HLQ_BODY int digits_per_word(int dim, int wide) { return dim < 4 >> wide ? dim : 4 >> wide; }
-HLQ_BODY int words_of(int dim, int wide) { return dim / digits_per_word(dim, wide); }
 
 /* Where the words of one layer of one group are. */
 HLQ_BODY uint32_t (*group_words(hlq_layers *layers, int m, int g, int dim, int wide))
     [HLQ_LANES] { return layers->word[m] + g * words_of(dim, wide); }
 
-HLQ_BODY void store_layer(int dim, int wide, const I z[HLQ_ROWS], uint32_t words[][HLQ_LANES])
+HLQ_BODY void store_layer(const hlq_hnlq *code, int dim, int m, int g, const I z[HLQ_ROWS],
+                          hlq_layers *layers)
 {
-    int per = digits_per_word(dim, wide);
+    int wide = code->wide, per = digits_per_word(dim, wide);
+    uint32_t (*words)[HLQ_LANES] = group_words(layers, m, g, dim, wide);
     for (int r = 0; r < dim; r += per) {
         I word = z[r];
         for (int j = 1; j < per; j++) word = i_or(word, i_shl(z[r + j], j * (8 << wide)));
@@ -97,10 +126,12 @@ HLQ_BODY void store_layer(int dim, int wide, const I z[HLQ_ROWS], uint32_t words
     }
 }
 
-HLQ_BODY void load_layer(int dim, int wide, uint32_t words[][HLQ_LANES], I z[HLQ_ROWS])
+HLQ_BODY void load_layer(const hlq_hnlq *code, int dim, int m, int g, hlq_layers *layers,
+                         I z[HLQ_ROWS])
 {
+    int wide = code->wide, per = digits_per_word(dim, wide);
     const I digit = i_set(wide ? 0xffff : 0xff);
-    int per = digits_per_word(dim, wide);
+    uint32_t (*words)[HLQ_LANES] = group_words(layers, m, g, dim, wide);
     for (int r = 0; r < dim; r += per) {
         I word = i_load_u32(words[r / per]);
         for (int j = 0; j < per; j++) z[r + j] = i_and(i_sra(word, j * (8 << wide)), digit);
@@ -186,6 +217,30 @@ HLQ_BODY void load_digits(const hlq_hnlq *code, const char *digits, size_t here,
         memcpy(copy, digits, here * vector_bytes(code));
         weave_block(code, layers, copy, 1);
     }
+}
+
+/* A byte for each lane. */
+typedef struct {
+    uint8_t lane[HLQ_LANES];
+} lane_bytes;
+
+HLQ_BODY void set_bytes(lane_bytes *bytes, uint32_t lanes, int value)
+{
+    for (; lanes; lanes &= lanes - 1) bytes->lane[__builtin_ctz(lanes)] = (uint8_t)value;
+}
+
+#endif
+
+/* What is added after scaling, in rows: centre plus dither. */
+HLQ_BODY void load_shift(const hlq_hnlq *code, int dim, hlq_dither_at dither, size_t first,
+                         size_t here, F shift[HLQ_ROWS])
+{
+    if (dither.stride) {
+        load_some_vectors(dim, dither.z + first * dither.stride, here, shift);
+    } else {
+        for (int r = 0; r < HLQ_ROWS; r++) shift[r] = f_set(dither.z ? dither.z[r % dim] : 0.0f);
+    }
+    for (int r = 0; r < HLQ_ROWS; r++) shift[r] = f_add(shift[r], f_set(code->centre[r % dim]));
 }
 
 #endif

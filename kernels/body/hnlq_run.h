@@ -20,41 +20,6 @@
 #include "hnlq.h"
 #include "hnlq_block.h"
 
-/* [here, dim] floats ↔ the rows of a block. */
-static void load_some_vectors(int dim, const float *x, size_t here, F rows[HLQ_ROWS])
-{
-    float copy[HLQ_BLOCK_ELEMS] = {0};
-    if (here < (size_t)(HLQ_BLOCK_ELEMS / dim)) {
-        memcpy(copy, x, here * (size_t)dim * sizeof *x);
-        x = copy;
-    }
-    load_vectors(dim, x, rows);
-}
-
-static void store_some_vectors(int dim, F rows[HLQ_ROWS], size_t here, float *x)
-{
-    float copy[HLQ_BLOCK_ELEMS];
-    if (here == (size_t)(HLQ_BLOCK_ELEMS / dim)) {
-        store_vectors(dim, rows, x);
-    } else {
-        store_vectors(dim, rows, copy);
-        memcpy(x, copy, here * (size_t)dim * sizeof *x);
-    }
-}
-
-/* What is added after scaling, in rows: centre plus dither. */
-static void load_shift(const hlq_hnlq *code, hlq_dither_at dither, size_t first, size_t here,
-                       F shift[HLQ_ROWS])
-{
-    int dim = code->dim;
-    if (dither.stride) {
-        load_some_vectors(dim, dither.z + first * dither.stride, here, shift);
-    } else {
-        for (int r = 0; r < HLQ_ROWS; r++) shift[r] = f_set(dither.z ? dither.z[r % dim] : 0.0f);
-    }
-    for (int r = 0; r < HLQ_ROWS; r++) shift[r] = f_add(shift[r], f_set(code->centre[r % dim]));
-}
-
 static int has_vector(int dim, const vector_mask *mask, int v)
 {
     return mask->group[group_of(dim, v)] >> lane_of(dim, v) & 1;
@@ -98,16 +63,16 @@ static hlq_encoded encode_vectors(const hlq_hnlq *code, const float *x, size_t v
     hlq_encoded result = {0, 0};
     block_input in = {.real = real_vectors(dim, whole)};
     block_code out = {.over = {{0}}};
-    if (!dither.stride) load_shift(code, dither, 0, 0, in.shift);
+    if (!dither.stride) load_shift(code, dim, dither, 0, 0, in.shift);
     for (size_t v = 0; v < vectors; v += whole) {
         size_t here = block_vectors(dim, vectors, v);
         if (here < whole) in.real = real_vectors(dim, here);
         load_some_vectors(dim, x + v * (size_t)dim, here, in.x);
-        if (dither.stride) load_shift(code, dither, v, here, in.shift);
+        if (dither.stride) load_shift(code, dim, dither, v, here, in.shift);
         encode_block(code, &in, &out);
         store_digits(code, &out.layers, here, (char *)digits + v * vector_bytes(code));
         for (int i = 0; retries && code->tries > 1 && i < (int)here; i++) {
-            retries[v + (size_t)i] = out.step[group_of(dim, i)][lane_of(dim, i)];
+            retries[v + (size_t)i] = out.step[group_of(dim, i)].lane[lane_of(dim, i)];
         }
         if (overload) store_mask(dim, &out.over, here, overload + v);
         uint64_t overloads = count_vectors(&out.over);
@@ -131,7 +96,6 @@ static void load_scales(const hlq_hnlq *code, const uint8_t *retries, size_t her
     }
 }
 
-/* x̂ = (Σ q^m x_m - centre - dither) × β_T */
 static uint64_t decode_vectors(const hlq_hnlq *code, const void *digits, const uint8_t *retries,
                                size_t vectors, hlq_dither_at dither, int layers_used, float *x)
 {
@@ -140,18 +104,17 @@ static uint64_t decode_vectors(const hlq_hnlq *code, const void *digits, const u
     uint64_t bad = 0;
     hlq_layers layers;
     F rows[HLQ_ROWS], shift[HLQ_ROWS], by[HLQ_ROWS];
-    if (!dither.stride) load_shift(code, dither, 0, 0, shift);
+    if (!dither.stride) load_shift(code, dim, dither, 0, 0, shift);
     load_scales(code, NULL, 0, by);
     for (size_t v = 0; v < vectors; v += whole) {
         size_t here = block_vectors(dim, vectors, v);
         I p[HLQ_ROWS];
         load_digits(code, (const char *)digits + v * vector_bytes(code), here, &layers);
         bad += block_points(code, layers_used, &layers, p);
-        if (dither.stride) load_shift(code, dither, v, here, shift);
+        if (dither.stride) load_shift(code, dim, dither, v, here, shift);
         if (retries) load_scales(code, retries + v, here, by);
         for (int r = 0; r < HLQ_ROWS; r++) {
-            F value = f_mul(f_from_i(p[r]), f_set(0.5f));
-            rows[r] = f_mul(f_sub(value, shift[r]), by[r / dim]);
+            rows[r] = descale(p[r], shift[r], by[r / dim]);
         }
         store_some_vectors(dim, rows, here, x + v * (size_t)dim);
     }

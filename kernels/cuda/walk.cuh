@@ -5,6 +5,7 @@
 #ifndef HLQ_KERNELS_CUDA_WALK_CUH
 #define HLQ_KERNELS_CUDA_WALK_CUH
 
+#include "share.cuh"
 #include "terms.h"
 
 #include "../body/check_weights.h"
@@ -20,30 +21,12 @@
 #include "../body/sums.h"
 #include "../body/exponent.h"
 
-/* Blocks first, first + step, …: of one warp, or in planes_add_rows(), of one thread. */
-typedef struct {
-    size_t first, step;
-} hlq_share;
-
 HLQ_BODY cursor cursor_at(const hlq_run *run, hlq_start start)
 {
     cursor at;
     at.side = run->side + (size_t)start.coded * (run->modular ? 1 : HLQ_RAMP_WORDS);
     at.planes = run->planes + (size_t)start.planes * HLQ_PLANE_WORDS;
     return at;
-}
-
-/* Other warps may set bits of the same byte at the same time. */
-HLQ_BODY void set_bit(uint8_t *bits, size_t b)
-{
-    if (lane() != 0) return;
-    uintptr_t byte = (uintptr_t)bits + b / 8;
-    atomicOr((unsigned int *)(byte & ~(uintptr_t)3), 1u << (8 * (byte & 3) + b % 8));
-}
-
-HLQ_BODY void add_count(uint64_t *count, uint64_t more)
-{
-    if (more && lane() == 0) atomicAdd((unsigned long long *)count, (unsigned long long)more);
 }
 
 HLQ_BODY void exponents_of_blocks(hlq_share share, const hlq_place *place, const hlq_source *src,

@@ -23,6 +23,13 @@
 #define HLQ_TABLE static __device__ const
 #define HLQ_LANES_ARE_THREADS 1
 
+/* Before loops over groups of rows, which only stay in registers if their index is known. */
+#ifdef __CUDACC__
+#define HLQ_UNROLL _Pragma("unroll")
+#else
+#define HLQ_UNROLL
+#endif
+
 #include "halves.h"
 
 #define WHOLE_WARP 0xffffffffu
@@ -57,13 +64,14 @@ HLQ_WORD uint32_t f_abs_not_below(F x, float limit)
 }
 
 /* One shuffle: upper lanes give their a for the b of lower ones. */
-HLQ_WORD void f_exchange(F *a, F *b, int distance)
+template <typename T> HLQ_WORD void lanes_exchange(T *a, T *b, int distance)
 {
     bool upper = lane() & distance;
-    F other = __shfl_xor_sync(WHOLE_WARP, upper ? *a : *b, distance);
+    T other = __shfl_xor_sync(WHOLE_WARP, upper ? *a : *b, distance);
     *a = upper ? other : *a; /* a choice of pointers would put rows into memory */
     *b = upper ? *b : other;
 }
+HLQ_WORD void f_exchange(F *a, F *b, int distance) { lanes_exchange(a, b, distance); }
 
 /* Every lane has the sum: the two that trade places add the same numbers, in either order. */
 HLQ_WORD float f_sum_lanes(F x)

@@ -8,11 +8,10 @@
 #ifndef HLQ_LANES_INTEGERS_H
 #define HLQ_LANES_INTEGERS_H
 
-#include "cuda.h"
+#include "cuda_masks.h"
 #include "../body/mix.h"
 
 typedef int16_t I;
-typedef bool M;
 typedef uint32_t S;
 
 HLQ_WORD I i_set(int x) { return (I)x; }
@@ -42,13 +41,6 @@ HLQ_WORD M i_gt(I a, I b) { return a > b; }
 HLQ_WORD M i_odd(I a) { return a & 1; }
 HLQ_WORD M i_negative(I a) { return a < 0; }
 HLQ_WORD I i_select(M m, I yes, I no) { return m ? yes : no; }
-
-HLQ_WORD M m_and(M a, M b) { return a && b; }
-HLQ_WORD M m_or(M a, M b) { return a || b; }
-HLQ_WORD M m_xor(M a, M b) { return a != b; }
-HLQ_WORD M m_andnot(M a, M b) { return a && !b; }
-HLQ_WORD M m_select(M m, M yes, M no) { return m ? yes : no; }
-HLQ_WORD uint32_t m_word(M a) { return __ballot_sync(WHOLE_WARP, a); }
 
 HLQ_WORD S s_zero(void) { return 0; }
 HLQ_WORD S s_add_products(S s, I a, I b) { return s + (uint32_t)(a * b); }
