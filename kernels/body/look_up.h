@@ -1,12 +1,11 @@
 /*
- * Table look-ups: the functions of look_up.h in the words of lanes/scalar_look_up.h. Included once
- * by every kernels/cpu/<variant>_look_up.c after its words and HLQ_VARIANT_NAME.
+ * Table look-ups, in the words of lanes/scalar_look_up.h: tables of blocks, and sums over a strip.
  */
 #ifndef HLQ_BODY_LOOK_UP_H
 #define HLQ_BODY_LOOK_UP_H
 
+#include "../kernels.h"
 #include "../look_up.h"
-#include "../cpu/fp_env.h"
 
 #include <string.h>
 
@@ -22,17 +21,6 @@ HLQ_BODY void fill_tables(const hlq_points *points, int dim, const float *x, siz
             f_store_planes(tables + i, planes, f_mul(sum, f_set(factor)));
         }
     }
-}
-
-static void look_up_tables(const hlq_points *points, const float *x, size_t blocks, float factor,
-                           int planes, int8_t *tables)
-{
-    fp_env saved = fp_env_enter();
-    int dim = points->dim;
-    if (dim == 4 && planes == 1) fill_tables(points, 4, x, blocks, factor, 1, tables);
-    else if (dim == 4 && planes == 2) fill_tables(points, 4, x, blocks, factor, 2, tables);
-    else fill_tables(points, dim, x, blocks, factor, planes, tables);
-    fp_env_leave(saved);
 }
 
 /*
@@ -52,13 +40,13 @@ HLQ_BODY const uint8_t *add_blocks(int pair, int q, const uint8_t *indices, size
         second = s_add_weighted(second, found, pair, pair ? q : 1);
     }
     s_add_to(sum, first);
-    s_add_to(sum + 32, second);
+    s_add_to(sum + HLQ_LANES, second);
     *tables = table;
     return indices;
 }
 
-static void look_up_sums(const hlq_strip *strip, const int8_t *tables, size_t stride, int largest,
-                         int32_t sum[HLQ_TILE_ROWS])
+HLQ_BODY void sum_strip(const hlq_strip *strip, const int8_t *tables, size_t stride, int largest,
+                        int32_t sum[HLQ_TILE_ROWS])
 {
     const uint8_t *indices = strip->indices;
     size_t fit = (size_t)(INT16_MAX / (largest * (1 + strip->q)));
@@ -70,13 +58,5 @@ static void look_up_sums(const hlq_strip *strip, const int8_t *tables, size_t st
         left -= here;
     }
 }
-
-#define JOIN(a, b) JOIN_(a, b)
-#define JOIN_(a, b) a##b
-
-const hlq_look_up_kernels JOIN(hlq_look_up_kernels_, HLQ_VARIANT_NAME) = {
-    .tables = look_up_tables,
-    .sums = look_up_sums,
-};
 
 #endif

@@ -4,4 +4,4 @@
 #include "../lanes/avx2_look_up.h"
 
 #define HLQ_VARIANT_NAME avx2
-#include "../body/look_up.h"
+#include "../body/look_up_run.h"

@@ -4,4 +4,4 @@
 #include "../lanes/avx512_look_up.h"
 
 #define HLQ_VARIANT_NAME avx512
-#include "../body/look_up.h"
+#include "../body/look_up_run.h"

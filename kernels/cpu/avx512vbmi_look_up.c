@@ -4,4 +4,4 @@
 #include "../lanes/avx512vbmi_look_up.h"
 
 #define HLQ_VARIANT_NAME avx512vbmi
-#include "../body/look_up.h"
+#include "../body/look_up_run.h"

@@ -4,4 +4,4 @@
 #include "../lanes/neon_look_up.h"
 
 #define HLQ_VARIANT_NAME neon
-#include "../body/look_up.h"
+#include "../body/look_up_run.h"

@@ -4,4 +4,4 @@
 #include "../lanes/scalar_look_up.h"
 
 #define HLQ_VARIANT_NAME scalar
-#include "../body/look_up.h"
+#include "../body/look_up_run.h"

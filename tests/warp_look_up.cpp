@@ -1,0 +1,25 @@
+/*
+ * The look-up kernels of GPUs on the emulated warp of warp.h.
+ */
+#include "warp.h"
+
+#include <kernels/kernels.h>
+#include <kernels/lanes/cuda_look_up.h>
+#include <kernels/cuda/walk_look_up.cuh>
+
+#include "warp_kernels.h"
+#include "warps.h"
+
+void hlq_warp_tables(const hlq_points *points, const float *x, size_t blocks, float factor,
+                     int planes, int8_t *tables)
+{
+    const gpu_arithmetic arithmetic;
+    on_warps([=](hlq_share s) {
+        fill_tables_of_blocks(s, points, points->dim, x, blocks, factor, planes, tables);
+    });
+}
+
+void hlq_warp_sums(const hlq_cuda_strips *strips)
+{
+    on_warps([=](hlq_share s) { sum_strips(s, strips); });
+}
