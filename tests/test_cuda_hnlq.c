@@ -1,9 +1,9 @@
 /*
- * The quantizer's kernels of GPUs give the bytes of the scalar variant, on an emulated warp, as
- * test_cuda_lanes has it for those of collectives.
+ * The quantizer's kernels of GPUs give the bytes of the scalar variant, on an emulated warp and
+ * on a GPU, as test_cuda_lanes has it for those of collectives.
  */
 #include "quantizer_test.h"
-#include "warp_kernels.h"
+#include "gpu_kernels.h"
 
 #include <quantizer/quantizer.h>
 
@@ -73,8 +73,8 @@ static void compare_encoders(const batch *b, const written *got, const written *
         hlq_kernels_scalar.hnlq->encode(b->code, b->x, b->vectors, b->dither, want->digits.data,
                                         want->retries.data, want->overload.data);
     const hlq_encoded warp =
-        hlq_hnlq_kernels_warp.encode(b->code, b->x, b->vectors, b->dither, got->digits.data,
-                                     got->retries.data, got->overload.data);
+        hlq_hnlq_kernels_gpu.encode(b->code, b->x, b->vectors, b->dither, got->digits.data,
+                                    got->retries.data, got->overload.data);
     CHECK_EQ(warp.overloads, scalar.overloads);
     CHECK_EQ(warp.nonfinite, scalar.nonfinite);
     compare(&got->digits, &want->digits, "digits");
@@ -89,8 +89,8 @@ static void compare_decoders(const batch *b, const written *from, const written 
     const uint8_t *retries = b->code->tries > 1 ? from->retries.data : NULL;
     const uint64_t scalar = hlq_kernels_scalar.hnlq->decode(
         b->code, from->digits.data, retries, b->vectors, b->dither, layers, want->x.data);
-    const uint64_t warp = hlq_hnlq_kernels_warp.decode(b->code, from->digits.data, retries,
-                                                       b->vectors, b->dither, layers, got->x.data);
+    const uint64_t warp = hlq_hnlq_kernels_gpu.decode(b->code, from->digits.data, retries,
+                                                      b->vectors, b->dither, layers, got->x.data);
     CHECK_EQ(warp, scalar);
     if (!scalar) compare(&got->x, &want->x, "numbers");
 }
@@ -137,6 +137,11 @@ static void test_a_warp_gives_the_bytes_of_scalar(void) { for_each_code(check_co
 int main(void)
 {
     hlq_test_start("test_cuda_hnlq");
+    const char *missing = hlq_gpu_missing();
+    if (missing) {
+        printf("skipped: %s\n", missing);
+        return 77;
+    }
     test_a_warp_gives_the_bytes_of_scalar();
     return hlq_test_end();
 }

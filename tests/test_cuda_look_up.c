@@ -1,9 +1,9 @@
 /*
- * The look-up kernels of GPUs give the bytes of the scalar variant, on an emulated warp, as
- * test_cuda_lanes has it for those of collectives.
+ * The look-up kernels of GPUs give the bytes of the scalar variant, on an emulated warp and
+ * on a GPU, as test_cuda_lanes has it for those of collectives.
  */
 #include "hlq_test.h"
-#include "warp_kernels.h"
+#include "gpu_kernels.h"
 
 static const size_t block_counts[] = {0, 1, 14, 15, 16, 63, 64, 65, 200};
 enum { COUNTS = sizeof block_counts / sizeof *block_counts };
@@ -29,7 +29,7 @@ static void test_tables_have_the_bytes_of_scalar(void)
         const float factor = largest[planes] / (7.51f * (float)dim);
         hlq_test_case("tables of %zu blocks, dim %d, %d planes", blocks, dim, planes);
         hlq_kernels_scalar.look_up->tables(&points, x.data, blocks, factor, planes, want.data);
-        hlq_warp_tables(&points, x.data, blocks, factor, planes, got.data);
+        hlq_gpu_tables(&points, x.data, blocks, factor, planes, got.data);
         CHECK_BYTES(got.data, want.data, got.bytes);
         CHECK(hlq_guarded_intact(&got));
         hlq_guarded_free(&x);
@@ -98,7 +98,7 @@ static void test_sums_of_all_rows_are_those_of_scalar(void)
                                         .total = got.data};
         hlq_test_case("sums of %zu tiles, %zu blocks, q %d, %d planes", tiles, blocks, q, planes);
         add_by_scalar(&strips, want.data);
-        hlq_warp_sums(&strips);
+        hlq_gpu_sums(&strips);
         CHECK_BYTES(got.data, want.data, got.bytes);
         CHECK(hlq_guarded_intact(&got));
         hlq_guarded_free(&tables);
@@ -111,6 +111,11 @@ static void test_sums_of_all_rows_are_those_of_scalar(void)
 int main(void)
 {
     hlq_test_start("test_cuda_look_up");
+    const char *missing = hlq_gpu_missing();
+    if (missing) {
+        printf("skipped: %s\n", missing);
+        return 77;
+    }
     test_tables_have_the_bytes_of_scalar();
     test_sums_of_all_rows_are_those_of_scalar();
     return hlq_test_end();

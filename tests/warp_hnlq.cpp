@@ -7,7 +7,7 @@
 #include <kernels/lanes/cuda_i32.h>
 #include <kernels/cuda/walk_hnlq.cuh>
 
-#include "warp_kernels.h"
+#include "gpu_kernels.h"
 #include "warps.h"
 
 static hlq_cuda_vectors vectors_of(const hlq_hnlq *code, size_t vectors, hlq_dither_at dither)
@@ -50,4 +50,4 @@ static uint64_t warp_decode(const hlq_hnlq *code, const void *digits, const uint
     return bad;
 }
 
-const hlq_hnlq_kernels hlq_hnlq_kernels_warp = {warp_encode, warp_decode, NULL, NULL, NULL, NULL};
+const hlq_hnlq_kernels hlq_hnlq_kernels_gpu = {warp_encode, warp_decode, NULL, NULL, NULL, NULL};

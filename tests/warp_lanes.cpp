@@ -9,10 +9,10 @@
 #include <kernels/cuda/walk.cuh>
 #include <kernels/cuda/starts.cuh>
 
-#include "warp_kernels.h"
+#include "gpu_kernels.h"
 #include "warps.h"
 
-int hlq_warp_starts(const uint8_t *bits, size_t blocks, hlq_start *start)
+void hlq_gpu_starts(const uint8_t *bits, size_t blocks, hlq_start *start)
 {
     hlq_start total[WARPS];
     on_warps(
@@ -20,7 +20,6 @@ int hlq_warp_starts(const uint8_t *bits, size_t blocks, hlq_start *start)
     on_warps([&](hlq_share s) {
         starts_write(bits, part_of(blocks, s.first, WARPS), total, s.first, start);
     });
-    return 0;
 }
 
 float hlq_warp_sum_lanes(const float x[32])
@@ -38,7 +37,7 @@ static hlq_start *starts_of(const uint8_t *bits, size_t blocks)
 {
     hlq_start *start = (hlq_start *)malloc((blocks + 1) * sizeof *start);
     if (!start) abort();
-    hlq_warp_starts(bits, blocks, start);
+    hlq_gpu_starts(bits, blocks, start);
     return start;
 }
 
@@ -96,7 +95,7 @@ static uint64_t warp_decode(const hlq_run *run, float factor, hlq_dtype dtype, v
     return failures;
 }
 
-int hlq_warp_sum_up(const hlq_cuda_sum *sum)
+void hlq_gpu_sum_up(const hlq_cuda_sum *sum)
 {
     const gpu_arithmetic arithmetic;
     hlq_steps steps[HLQ_BITS_MAX + 1];
@@ -111,7 +110,6 @@ int hlq_warp_sum_up(const hlq_cuda_sum *sum)
 #undef CALL
         first += HLQ_CUDA_TERMS;
     } while (first < sum->count);
-    return 0;
 }
 
 static void warp_decode_add(const hlq_run *run, int unit, float *acc)
@@ -125,7 +123,7 @@ static void warp_decode_add(const hlq_run *run, int unit, float *acc)
     sum.unit = unit;
     sum.more = 1;
     sum.acc = acc;
-    hlq_warp_sum_up(&sum);
+    hlq_gpu_sum_up(&sum);
 }
 
 static void warp_rotate_add(const hlq_place *place, const hlq_source *src, int unit, float *acc)
@@ -136,7 +134,7 @@ static void warp_rotate_add(const hlq_place *place, const hlq_source *src, int u
     sum.unit = unit;
     sum.more = 1;
     sum.acc = acc;
-    hlq_warp_sum_up(&sum);
+    hlq_gpu_sum_up(&sum);
 }
 
 static uint64_t warp_unrotate(const hlq_place *place, const float *acc, int unit, float factor,
@@ -159,7 +157,7 @@ static void warp_planes_add(const hlq_run *acc, const hlq_run *in)
     for (size_t t = THREADS; t-- > 0;) planes_add_rows({t, THREADS}, &coded.run, in);
 }
 
-const hlq_kernels hlq_kernels_warp = {
+const hlq_kernels hlq_kernels_gpu = {
     "warp",
     NULL,
     NULL, /* the quantizer's are not here */

@@ -7,11 +7,11 @@
 #include <kernels/lanes/cuda_look_up.h>
 #include <kernels/cuda/walk_look_up.cuh>
 
-#include "warp_kernels.h"
+#include "gpu_kernels.h"
 #include "warps.h"
 
-void hlq_warp_tables(const hlq_points *points, const float *x, size_t blocks, float factor,
-                     int planes, int8_t *tables)
+void hlq_gpu_tables(const hlq_points *points, const float *x, size_t blocks, float factor,
+                    int planes, int8_t *tables)
 {
     const gpu_arithmetic arithmetic;
     on_warps([=](hlq_share s) {
@@ -19,7 +19,7 @@ void hlq_warp_tables(const hlq_points *points, const float *x, size_t blocks, fl
     });
 }
 
-void hlq_warp_sums(const hlq_cuda_strips *strips)
+void hlq_gpu_sums(const hlq_cuda_strips *strips)
 {
     on_warps([=](hlq_share s) { sum_strips(s, strips); });
 }

@@ -35,4 +35,6 @@ template <typename Work> static void on_warps(Work work)
     }
 }
 
+const char *hlq_gpu_missing(void) { return NULL; }
+
 #endif

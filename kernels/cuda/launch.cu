@@ -99,7 +99,7 @@ int hlq_cuda_encode(const hlq_cuda_run *run, const hlq_source *src, uint64_t *be
                     hlq_stream stream)
 {
     size_t blocks = run->run.place.blocks;
-    if (run->run.wide) {
+    if (run->run.wide && blocks) {
         cudaError_t error = cudaMemsetAsync(run->run.wide, 0, (blocks + 7) / 8, stream);
         if (error) return error;
     }

@@ -1,0 +1,41 @@
+/*
+ * The GPU's kernels, on memory of the host: run on the emulated warp by warp_*.cpp, on a GPU by
+ * device_*.c. A test links one or the other.
+ */
+#ifndef HLQ_TEST_GPU_KERNELS_H
+#define HLQ_TEST_GPU_KERNELS_H
+
+#include <kernels/cuda/cuda_hnlq.h>
+#include <kernels/cuda/cuda_kernels.h>
+#include <kernels/cuda/cuda_look_up.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* All but encode_within, which GPUs do not have. */
+extern const hlq_kernels hlq_kernels_gpu;
+
+/* encode and decode. */
+extern const hlq_hnlq_kernels hlq_hnlq_kernels_gpu;
+
+/* hlq_cuda_starts() and hlq_cuda_sum_up(). */
+void hlq_gpu_starts(const uint8_t *bits, size_t blocks, hlq_start *start);
+void hlq_gpu_sum_up(const hlq_cuda_sum *sum);
+
+/* hlq_cuda_tables() and hlq_cuda_sums(). */
+void hlq_gpu_tables(const hlq_points *points, const float *x, size_t blocks, float factor,
+                    int planes, int8_t *tables);
+void hlq_gpu_sums(const hlq_cuda_strips *strips);
+
+/* Of the emulated warp: f_sum_lanes(); all lanes have it, or the program ends. */
+float hlq_warp_sum_lanes(const float x[32]);
+
+/* Why there is no GPU to run them on; NULL if there is, or if none is needed. */
+const char *hlq_gpu_missing(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
