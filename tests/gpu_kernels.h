@@ -9,6 +9,9 @@
 #include <kernels/cuda/cuda_kernels.h>
 #include <kernels/cuda/cuda_look_up.h>
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -33,6 +36,15 @@ float hlq_warp_sum_lanes(const float x[32]);
 
 /* Why there is no GPU to run them on; NULL if there is, or if none is needed. */
 const char *hlq_gpu_missing(void);
+
+/* Ends the program as skipped (CMakeLists.txt), with that reason. */
+static inline void hlq_skip_without_gpu(void)
+{
+    const char *missing = hlq_gpu_missing();
+    if (!missing) return;
+    printf("skipped: %s\n", missing);
+    exit(77);
+}
 
 #ifdef __cplusplus
 }

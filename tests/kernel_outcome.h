@@ -148,4 +148,45 @@ static void outcome_free(outcome *o)
     for (int i = 0; i < BUFFERS; i++) hlq_guarded_free(&o->buffer[i]);
 }
 
+/* Cases ---------------------------------------------------------------------------------------- */
+
+/* A variant's outcome is to be `want`. */
+static void check_variant(hlq_rng *rng, const kernel_case *c, const hlq_kernels *k, unsigned env,
+                          int align, const outcome *want)
+{
+    hlq_test_case("%s, %s, %s, %zu elements, %zu blocks, stride %d, %s%s%s%s%s", k->name,
+                  hlq_lattice_name(c->lattice), hlq_dtype_name(c->dtype), c->elems, c->place.blocks,
+                  (int)c->place.stride,
+                  c->modular    ? "modular"
+                  : c->dithered ? "dithered"
+                                : "ramp",
+                  c->with_residual ? ", residual" : "", c->with_rotated ? ", rotated" : "",
+                  c->with_rotated && c->room ? " with room" : "",
+                  env == HOSTILE ? ", hostile environment" : "");
+    outcome got = run_variant(rng, c, k, env, align);
+    compare(&got, want);
+    outcome_free(&got);
+}
+
+typedef struct case_size {
+    size_t elems;
+    int cases; /* of each lattice, type and form */
+} case_size;
+
+/* The cross product of sizes, lattices, types and forms; all else at random. */
+static void for_each_case(const case_size *sizes, size_t count,
+                          void (*check)(hlq_rng *rng, const kernel_case *c))
+{
+    hlq_rng rng = hlq_rng_new(1);
+    for (size_t i = 0; i < count; i++) {
+        for (int choice = 0; choice < 24 * sizes[i].cases; choice++) {
+            hlq_lattice lattice = (hlq_lattice)(choice % 3);
+            hlq_dtype dtype = (hlq_dtype)(choice / 3 % 4);
+            kernel_case c = case_new(&rng, sizes[i].elems, lattice, dtype, choice / 12 % 2);
+            check(&rng, &c);
+            case_free(&c);
+        }
+    }
+}
+
 #endif

@@ -137,11 +137,7 @@ static void test_a_warp_gives_the_bytes_of_scalar(void) { for_each_code(check_co
 int main(void)
 {
     hlq_test_start("test_cuda_hnlq");
-    const char *missing = hlq_gpu_missing();
-    if (missing) {
-        printf("skipped: %s\n", missing);
-        return 77;
-    }
+    hlq_skip_without_gpu();
     test_a_warp_gives_the_bytes_of_scalar();
     return hlq_test_end();
 }

@@ -14,37 +14,16 @@ static void compare_with_scalar(hlq_rng *rng, const kernel_case *c)
 {
     hlq_kernels warp = hlq_kernels_gpu;
     warp.encode_within = hlq_kernels_scalar.encode_within; /* whole blocks, for decode */
-    hlq_test_case("%s, %s, %zu elements, %zu blocks, stride %d, %s%s%s",
-                  hlq_lattice_name(c->lattice), hlq_dtype_name(c->dtype), c->elems, c->place.blocks,
-                  (int)c->place.stride,
-                  c->modular    ? "modular"
-                  : c->dithered ? "dithered"
-                                : "ramp",
-                  c->with_residual ? ", residual" : "", c->with_rotated ? ", rotated" : "");
     outcome want = run_variant(rng, c, &hlq_kernels_scalar, USUAL, ALIGN);
-    outcome got = run_variant(rng, c, &warp, USUAL, ALIGN);
-    compare(&got, &want);
-    outcome_free(&got);
+    check_variant(rng, c, &warp, USUAL, ALIGN, &want);
     outcome_free(&want);
 }
 
-/* The cross product of sizes, lattices, types and forms; all else at random. */
 static void test_a_warp_gives_the_bytes_of_scalar(void)
 {
-    static const struct {
-        size_t elems;
-        int cases;
-    } sizes[] = {{0, 1}, {1, 4}, {31, 4}, {255, 4}, {256, 12}, {257, 4}, {1021, 12}, {7919, 4}};
-    hlq_rng rng = hlq_rng_new(1);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        for (int choice = 0; choice < 24 * sizes[i].cases; choice++) {
-            hlq_lattice lattice = (hlq_lattice)(choice % 3);
-            hlq_dtype dtype = (hlq_dtype)(choice / 3 % 4);
-            kernel_case c = case_new(&rng, sizes[i].elems, lattice, dtype, choice / 12 % 2);
-            compare_with_scalar(&rng, &c);
-            case_free(&c);
-        }
-    }
+    static const case_size sizes[] = {{0, 1},    {1, 4},   {31, 4},    {255, 4},
+                                      {256, 12}, {257, 4}, {1021, 12}, {7919, 4}};
+    for_each_case(sizes, sizeof sizes / sizeof *sizes, compare_with_scalar);
 }
 
 /* A run's side words and planes that are any bytes at all, as those of another rank. */
@@ -139,11 +118,7 @@ static void test_starts_count_what_comes_before(void)
 int main(void)
 {
     hlq_test_start("test_cuda_lanes");
-    const char *missing = hlq_gpu_missing();
-    if (missing) {
-        printf("skipped: %s\n", missing);
-        return 77;
-    }
+    hlq_skip_without_gpu();
     test_a_warp_gives_the_bytes_of_scalar();
     test_sums_in_one_pass_are_the_sums_term_by_term();
     test_starts_count_what_comes_before();

@@ -111,11 +111,7 @@ static void test_sums_of_all_rows_are_those_of_scalar(void)
 int main(void)
 {
     hlq_test_start("test_cuda_look_up");
-    const char *missing = hlq_gpu_missing();
-    if (missing) {
-        printf("skipped: %s\n", missing);
-        return 77;
-    }
+    hlq_skip_without_gpu();
     test_tables_have_the_bytes_of_scalar();
     test_sums_of_all_rows_are_those_of_scalar();
     return hlq_test_end();

@@ -16,39 +16,16 @@ static void test_case_on_all(hlq_rng *rng, const kernel_case *c)
     for (int i = 0; (k = hlq_kernels_at(i, &supported)); i++) {
         if (!supported) continue;
         unsigned env = hlq_rng_between(rng, 0, 1) ? USUAL : HOSTILE;
-        hlq_test_case("%s, %s, %s, %zu elements, %zu blocks, stride %d, %s%s%s%s", k->name,
-                      hlq_lattice_name(c->lattice), hlq_dtype_name(c->dtype), c->elems,
-                      c->place.blocks, (int)c->place.stride,
-                      c->modular    ? "modular"
-                      : c->dithered ? "dithered"
-                                    : "ramp",
-                      c->with_residual ? ", residual" : "", c->with_rotated ? ", rotated" : "",
-                      env == HOSTILE ? ", hostile environment" : "");
-        outcome got = run_variant(rng, c, k, env, 1);
-        compare(&got, &want);
-        outcome_free(&got);
+        check_variant(rng, c, k, env, 1, &want);
     }
     outcome_free(&want);
 }
 
-/* The cross product of sizes, lattices, types and forms; all else at random. */
 static void test_all_variants_give_the_bytes_of_scalar(void)
 {
-    static const struct {
-        size_t elems;
-        int cases;
-    } sizes[] = {{0, 1},    {1, 40},    {255, 40},  {256, 40},
-                 {257, 40}, {1021, 40}, {7919, 10}, {65536, 2}};
-    hlq_rng rng = hlq_rng_new(1);
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        for (int choice = 0; choice < 24 * sizes[i].cases; choice++) {
-            hlq_lattice lattice = (hlq_lattice)(choice % 3);
-            hlq_dtype dtype = (hlq_dtype)(choice / 3 % 4);
-            kernel_case c = case_new(&rng, sizes[i].elems, lattice, dtype, choice / 12 % 2);
-            test_case_on_all(&rng, &c);
-            case_free(&c);
-        }
-    }
+    static const case_size sizes[] = {{0, 1},    {1, 40},    {255, 40},  {256, 40},
+                                      {257, 40}, {1021, 40}, {7919, 10}, {65536, 2}};
+    for_each_case(sizes, sizeof sizes / sizeof *sizes, test_case_on_all);
 }
 
 /* hlq_run_take cuts a run where its side words, planes and wide bits can be cut. */

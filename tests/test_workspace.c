@@ -14,8 +14,8 @@ enum { LARGE = 1 << 28, FIXED_BYTES = 1 << 20, RANKS_TESTED = 16 };
 typedef struct ask {
     hlq_algorithm algorithm;
     hlq_dtype dtype;
-    double share;       /* of the tensor */
-    int bytes_of_block; /* and of each rank's */
+    double share;         /* of the tensor */
+    int counts_blocks_up; /* and more than in share: what is kept of every block of each rank */
 } ask;
 
 static uint64_t planned(hlq_comm *comm, const ask *a, size_t count)
@@ -29,8 +29,9 @@ static uint64_t planned(hlq_comm *comm, const ask *a, size_t count)
 static void check_size(hlq_comm *comm, const ask *a, size_t count)
 {
     double tensor = (double)count * (double)hlq_dtype_bytes(a->dtype);
-    double blocks = (double)count / HLQ_BLOCK_ELEMS * (hlq_comm_size(comm) + 3);
-    double most = a->share * tensor + a->bytes_of_block * blocks + FIXED_BYTES;
+    /* A byte for the bits of each rank's block, one for those sent, two for an exponent. */
+    double known = (double)count / HLQ_BLOCK_ELEMS * (hlq_comm_size(comm) + 3);
+    double most = a->share * tensor + (a->counts_blocks_up ? known : 0) + FIXED_BYTES;
     uint64_t bytes = planned(comm, a, count);
     if ((double)bytes <= most) return;
     hlq_test_fail(__FILE__, __LINE__, "%s: %llu bytes for %zu numbers, not %.0f",

@@ -3,55 +3,12 @@
  */
 #include "elements.h"
 
+#include <kernels/lanes/halves.h>
+
 #include <stdint.h>
 #include <string.h>
 
 enum { CHUNK_ELEMS = 256, WIDEST_BYTES = 8 };
-
-/* Half precision ----------------------------------------------------------------------------- */
-
-static float float_of_bits(uint32_t u)
-{
-    float f;
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
-static uint32_t bits_of_float(float f)
-{
-    uint32_t u;
-    memcpy(&u, &f, sizeof u);
-    return u;
-}
-
-static float float_of_bfloat16(uint16_t h) { return float_of_bits((uint32_t)h << 16); }
-
-static uint16_t bfloat16_of_float(float f)
-{
-    uint32_t u = bits_of_float(f);
-    return f != f ? 0x7fc0 : (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
-
-static float float_of_float16(uint16_t h)
-{
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = h & 0x7fff;
-    if (rest >= 0x7c00) return float_of_bits(sign | 0x7f800000 | rest << 13);
-    if (rest < 0x0400) return (sign ? -0x1p-24f : 0x1p-24f) * (float)rest;
-    return float_of_bits(sign | ((rest << 13) + 0x38000000));
-}
-
-static uint16_t float16_of_float(float f)
-{
-    uint32_t u = bits_of_float(f), sign = u >> 16 & 0x8000, size = u & 0x7fffffff;
-    if (size > 0x7f800000) return 0x7e00;
-    if (size >= 0x477ff000) return (uint16_t)(sign | 0x7c00); /* 65520 and more round to Inf */
-    if (size < 0x38800000) {
-        /* Below 2^-14: 0.5 has its last bit where the result has. */
-        return (uint16_t)(sign | (bits_of_float(float_of_bits(size) + 0.5f) - 0x3f000000));
-    }
-    size += 0xfff + (size >> 13 & 1);
-    return (uint16_t)(sign | (size - 0x38000000) >> 13);
-}
 
 /* Widening ------------------------------------------------------------------------------------ */
 
@@ -73,7 +30,7 @@ void hlq_elements_load(void *acc, const void *data, hlq_dtype dtype, size_t elem
     for (size_t i = 0; i < elems; i++) {
         uint16_t h;
         memcpy(&h, p + i * sizeof h, sizeof h);
-        to[i] = dtype == HLQ_BFLOAT16 ? float_of_bfloat16(h) : float_of_float16(h);
+        to[i] = dtype == HLQ_BFLOAT16 ? float_of_bf16(h) : float_of_f16(h);
     }
 }
 
@@ -149,7 +106,7 @@ static void store_floats(void *data, const float *acc, hlq_dtype dtype, size_t e
     char *p = data;
     for (size_t i = 0; i < elems; i++) {
         float f = acc[i] * factor;
-        uint16_t h = dtype == HLQ_BFLOAT16 ? bfloat16_of_float(f) : float16_of_float(f);
+        uint16_t h = dtype == HLQ_BFLOAT16 ? bf16_of_float(f) : f16_of_float(f);
         if (is_half(dtype)) memcpy(p + i * sizeof h, &h, sizeof h);
         else memcpy(p + i * sizeof f, &f, sizeof f);
     }

@@ -30,7 +30,7 @@ typedef struct hlq_plan_info {
                                  the most there can be with target_nmse or max_error. What
                                  hlq_stats.control_bytes counts comes on top. */
     uint64_t workspace_bytes; /* memory the communicator keeps for a call of this size: codes out
-                                 and in, at 4 bits a quarter of a float32 tensor; bfloat16 and
+                                 and in, at 4 bits about a quarter of a float32 tensor; bfloat16 and
                                  float16 need room for float32 sums besides */
     double bits_per_elem;     /* 8 × wire_bytes / the numbers sent, see hlq_options.bits */
 } hlq_plan_info;
