@@ -101,11 +101,11 @@ void hlq_gpu_sum_up(const hlq_cuda_sum *sum)
     hlq_steps steps[HLQ_BITS_MAX + 1];
     int first = 0;
     do {
-        const hlq_sum_terms terms = terms_from(sum, first);
+        const auto terms = terms_from<hlq_cuda_run>(sum, sum->terms, first);
         const hlq_run *run = &terms.term[0].run;
         steps_fill(steps, run->lattice, run->modular, run->spread, run->dithered);
 #define CALL(lattice)                                                                              \
-    on_warps([&](hlq_share s) { sum_blocks(lattice, run->dithered, s, steps, &terms); })
+    on_warps([&](hlq_share s) { sum_blocks(lattice, run->dithered, s, steps, &terms, sum->unit); })
         FOR_LATTICE(run->lattice, CALL)
 #undef CALL
         first += HLQ_CUDA_TERMS;

@@ -4,21 +4,10 @@
 #include "../lanes/cuda_i16.h"
 #include "walk.cuh"
 #include "starts.cuh"
-#include "launch.h"
+#include "launch_blocks.h"
 
 /* Bytes of a graph's node are few: a sum's terms are its kernel's parameter. */
-static_assert(sizeof(hlq_sum_terms) <= 4000, "parameters of a kernel are 4 KB at most");
-
-/* The steps of a run, found once for all warps of a group. */
-static __device__ void fill_steps(hlq_steps steps[HLQ_BITS_MAX + 1], hlq_lattice lattice,
-                                  int dithered, const hlq_run *run)
-{
-    int bits = (int)threadIdx.x;
-    if (bits > dithered && bits <= HLQ_BITS_MAX) {
-        steps_fill_bits(&steps[bits], lattice, bits, run->modular, run->spread, dithered);
-    }
-    __syncthreads();
-}
+static_assert(sizeof(hlq_sum_terms<hlq_cuda_run>) <= 4000, "parameters of a kernel are 4 KB");
 
 HLQ_KERNEL exponents_kernel(HLQ_GIVEN hlq_place place, HLQ_GIVEN hlq_source src, int16_t *exponent)
 {
@@ -43,11 +32,12 @@ HLQ_KERNEL decode_kernel(HLQ_GIVEN hlq_cuda_run run, float factor, hlq_dtype dty
                   failed, failures);
 }
 
-template <hlq_lattice lattice, int dithered> HLQ_KERNEL sum_kernel(HLQ_GIVEN hlq_sum_terms terms)
+template <hlq_lattice lattice, int dithered>
+HLQ_KERNEL sum_kernel(HLQ_GIVEN hlq_sum_terms<hlq_cuda_run> terms)
 {
     __shared__ hlq_steps steps[HLQ_BITS_MAX + 1];
     fill_steps(steps, lattice, dithered, &terms.term[0].run);
-    sum_blocks(lattice, dithered, share_of_warp(), steps, &terms);
+    sum_blocks(lattice, dithered, share_of_warp(), steps, &terms, terms.sum.unit);
 }
 
 HLQ_KERNEL unrotate_kernel(HLQ_GIVEN hlq_place place, const float *acc, int unit, float factor,
@@ -73,15 +63,6 @@ static __global__ void __launch_bounds__(STARTS_THREADS)
     __syncthreads();
     starts_write(bits, part, total, warp, start);
 }
-
-/* Of a template, the kernel for a run. */
-#define KERNEL_OF_LATTICE(kernel, lattice, dithered)                                               \
-    ((lattice) == HLQ_LATTICE_E8   ? kernel<HLQ_LATTICE_E8, dithered>                              \
-     : (lattice) == HLQ_LATTICE_D4 ? kernel<HLQ_LATTICE_D4, dithered>                              \
-                                   : kernel<HLQ_LATTICE_Z, dithered>)
-#define KERNEL_FOR(run, kernel)                                                                    \
-    ((run).dithered ? KERNEL_OF_LATTICE(kernel, (run).lattice, 1)                                  \
-                    : KERNEL_OF_LATTICE(kernel, (run).lattice, 0))
 
 int hlq_cuda_starts(const uint8_t *bits, size_t blocks, hlq_start *start, hlq_stream stream)
 {
@@ -117,7 +98,7 @@ int hlq_cuda_sum_up(const hlq_cuda_sum *sum, hlq_stream stream)
 {
     int first = 0, error = cudaSuccess;
     do {
-        hlq_sum_terms terms = terms_from(sum, first);
+        auto terms = terms_from<hlq_cuda_run>(sum, sum->terms, first);
         error = launch_warps(KERNEL_FOR(terms.term[0].run, sum_kernel), sum->place.blocks, stream,
                              terms);
         first += HLQ_CUDA_TERMS;

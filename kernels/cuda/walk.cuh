@@ -6,7 +6,7 @@
 #define HLQ_KERNELS_CUDA_WALK_CUH
 
 #include "share.cuh"
-#include "terms.h"
+#include "terms.cuh"
 
 #include "../body/check_weights.h"
 #include "../body/rotate.h"
@@ -37,13 +37,16 @@ HLQ_BODY void exponents_of_blocks(hlq_share share, const hlq_place *place, const
     }
 }
 
+template <typename Runs>
 HLQ_BODY void encode_blocks(hlq_lattice lattice, int dithered, hlq_share share,
-                            const hlq_steps *steps, const hlq_cuda_run *coded,
-                            const hlq_source *src, uint64_t *beyond)
+                            const hlq_steps *steps, const Runs *runs, const hlq_source *src,
+                            uint64_t *beyond)
 {
-    const hlq_run *run = &coded->run;
+    const size_t blocks = any_run(runs)->place.blocks;
     uint64_t count = 0;
-    for (size_t b = share.first; b < run->place.blocks; b += share.step) {
+    for (size_t b = share.first; b < blocks; b += share.step) {
+        const hlq_cuda_run *coded = run_at(runs, b);
+        const hlq_run *run = &coded->run;
         uint32_t sign[HLQ_ROWS];
         if (!run->bits[b] && !src->residual) continue;
         sign_words(run->place.seed, position(&run->place, b), sign);
@@ -59,13 +62,15 @@ HLQ_BODY void encode_blocks(hlq_lattice lattice, int dithered, hlq_share share,
     add_count(beyond, count);
 }
 
+template <typename Runs>
 HLQ_BODY void decode_blocks(hlq_lattice lattice, int dithered, hlq_share share,
-                            const hlq_steps *steps, const hlq_cuda_run *coded, float factor,
-                            hlq_dtype dtype, void *out, size_t elems, uint8_t *failed,
-                            uint64_t *failures)
+                            const hlq_steps *steps, const Runs *runs, float factor, hlq_dtype dtype,
+                            void *out, size_t elems, uint8_t *failed, uint64_t *failures)
 {
+    const size_t blocks = any_run(runs)->place.blocks;
     uint64_t count = 0;
-    for (size_t b = share.first; b < coded->run.place.blocks; b += share.step) {
+    for (size_t b = share.first; b < blocks; b += share.step) {
+        const hlq_cuda_run *coded = run_at(runs, b);
         cursor at = cursor_at(&coded->run, coded->start[b]);
         if (!decode_block(lattice, dithered, steps, &coded->run, b, &at, failed != NULL, factor,
                           dtype, out, elems)) {
@@ -77,31 +82,35 @@ HLQ_BODY void decode_blocks(hlq_lattice lattice, int dithered, hlq_share share,
     add_count(failures, count);
 }
 
-HLQ_BODY void add_own(const hlq_sum_terms *s, size_t b, F sum[HLQ_ROWS])
+HLQ_BODY void add_own(const hlq_place *place, const hlq_source *own, size_t b, int unit,
+                      F sum[HLQ_ROWS])
 {
     F y[HLQ_ROWS];
-    if (!load_for_sum(&s->sum.place, &s->own, b, s->sum.unit, y)) return;
+    if (!load_for_sum(place, own, b, unit, y)) return;
     for (int r = 0; r < HLQ_ROWS; r++) sum[r] = f_add(sum[r], y[r]);
 }
 
+/* In units of 2^unit, whatever s says. */
+template <typename Runs>
 HLQ_BODY void sum_blocks(hlq_lattice lattice, int dithered, hlq_share share, const hlq_steps *steps,
-                         const hlq_sum_terms *s)
+                         const hlq_sum_terms<Runs> *s, int unit)
 {
-    for (size_t b = share.first; b < s->sum.place.blocks; b += share.step) {
+    const hlq_place *place = &s->sum.place;
+    for (size_t b = share.first; b < place->blocks; b += share.step) {
         float *acc = s->sum.acc + b * HLQ_BLOCK_ELEMS;
         F sum[HLQ_ROWS];
         fill_rows(sum, 0.0f);
         if (s->sum.more) load_full(acc, HLQ_FLOAT32, 0, sum);
         for (int t = 0; t < s->sum.count; t++) {
-            const hlq_run *run = &s->term[t].run;
-            if (s->has_own && t == s->sum.own_at) add_own(s, b, sum);
-            if (adds_nothing(run, b)) continue;
-            cursor at = cursor_at(run, s->term[t].start[b]);
-            add_coded(lattice, dithered, steps, run, b, &at, s->sum.unit, sum);
+            const hlq_cuda_run *term = run_at(&s->term[t], b);
+            if (s->has_own && t == s->sum.own_at) add_own(place, &s->own, b, unit, sum);
+            if (adds_nothing(&term->run, b)) continue;
+            cursor at = cursor_at(&term->run, term->start[b]);
+            add_coded(lattice, dithered, steps, &term->run, b, &at, unit, sum);
         }
-        if (s->has_own && s->sum.own_at == s->sum.count) add_own(s, b, sum);
+        if (s->has_own && s->sum.own_at == s->sum.count) add_own(place, &s->own, b, unit, sum);
         store_full(acc, HLQ_FLOAT32, 0, sum);
-        if (s->sum.exponent) s->sum.exponent[b] = exponent_of_rows(sum, s->sum.unit);
+        if (s->sum.exponent) s->sum.exponent[b] = exponent_of_rows(sum, unit);
     }
 }
 
