@@ -2,6 +2,7 @@
  * The functions of codec.h.
  */
 #include "codec.h"
+#include "levels.h"
 
 #include <kernels/body/scales.h>
 
@@ -13,17 +14,12 @@ int hlq_base_of_exponents(hlq_dtype dtype, const int16_t *exponent, size_t block
     for (size_t b = 0; b < blocks; b++) {
         if (exponent[b] != HLQ_EXPONENT_NONFINITE && exponent[b] > largest) largest = exponent[b];
     }
-    return largest == HLQ_EXPONENT_ZERO ? -hlq_base_limit(dtype) : (largest + 7) >> 3;
+    return base_of_largest(largest, hlq_base_limit(dtype));
 }
 
 void hlq_codes_from_exponents(const int16_t *exponent, size_t blocks, int base, uint8_t *code)
 {
-    for (size_t b = 0; b < blocks; b++) {
-        int c = exponent[b] - 8 * base + HLQ_CODE_TOP;
-        if (exponent[b] == HLQ_EXPONENT_NONFINITE) code[b] = HLQ_CODE_NONFINITE;
-        else if (exponent[b] == HLQ_EXPONENT_ZERO || c < 1) code[b] = HLQ_CODE_ZERO;
-        else code[b] = (uint8_t)c;
-    }
+    for (size_t b = 0; b < blocks; b++) code[b] = code_of_exponent(exponent[b], base);
 }
 
 hlq_plan hlq_plan_segment(const hlq_frame *frame, const uint8_t *code, uint8_t *bits)

@@ -1,7 +1,7 @@
 /*
  * Layout of a segment, its header, and the checks on what arrives. See segment.h for the picture.
  */
-#include "segment.h"
+#include "layout.h"
 #include "checksum.h"
 #include "plan.h"
 
@@ -14,27 +14,6 @@
 
 static const uint8_t magic[4] = {'H', 'L', 'Q', 'C'};
 
-/* Where the checksum lies: at the header's end. */
-enum { CHECKSUM_AT = HLQ_HEADER_BYTES - 8 };
-
-static void put(uint8_t *p, uint64_t value, int bytes)
-{
-    for (int i = 0; i < bytes; i++) p[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get(const uint8_t *p, int bytes)
-{
-    uint64_t value = 0;
-    for (int i = 0; i < bytes; i++) value |= (uint64_t)p[i] << 8 * i;
-    return value;
-}
-
-static int get_signed16(const uint8_t *p) { return (int16_t)get(p, 2); }
-
-static size_t round_up_4(size_t bytes) { return (bytes + 3) / 4 * 4; }
-
-static size_t wide_bytes(size_t blocks) { return (blocks + 7) / 8; }
-
 static int is_long(hlq_form form, size_t blocks)
 {
     return form == HLQ_FORM_RAMP && blocks > HLQ_PIECE_BLOCKS;
@@ -44,10 +23,6 @@ size_t hlq_segment_pieces(hlq_form form, size_t blocks)
 {
     return is_long(form, blocks) ? (blocks + HLQ_PIECE_BLOCKS - 1) / HLQ_PIECE_BLOCKS : 1;
 }
-
-/* Of a piece, before its side words. */
-enum { SUM_BYTES = 8 };
-static size_t piece_overhead(size_t blocks) { return SUM_BYTES + round_up_4(wide_bytes(blocks)); }
 
 static size_t long_overhead(size_t blocks)
 {
@@ -104,7 +79,7 @@ static uint64_t dither_key(const hlq_frame *frame)
     return mix(mix_counted(frame->place.seed, 0) + frame->call + (sender << 32));
 }
 
-static hlq_run run_of(const hlq_frame *frame, int base, uint8_t *segment)
+hlq_run hlq_segment_run(const hlq_frame *frame, int base, uint8_t *segment)
 {
     hlq_run run = {
         .place = frame->place,
@@ -130,7 +105,7 @@ void hlq_segment_header(const hlq_frame *frame, int base, uint8_t *segment)
     segment[5] = (uint8_t)frame->form;
     segment[6] = (uint8_t)frame->lattice;
     segment[7] = (uint8_t)frame->dithered;
-    put(segment + 8, (uint64_t)base, 2);
+    put(segment + BASE_AT, (uint64_t)base, 2);
     put(segment + 10, (uint64_t)frame->spread, 2);
     put(segment + 12, frame->call, 4);
     put(segment + 16, frame->place.first, 8);
@@ -144,7 +119,7 @@ hlq_run hlq_segment_begin(const hlq_frame *frame, int base, uint8_t *segment)
                                               : hlq_segment_overhead(frame->form, blocks);
     hlq_segment_header(frame, base, segment);
     memset(segment + HLQ_HEADER_BYTES, 0, end - HLQ_HEADER_BYTES);
-    return run_of(frame, base, segment);
+    return hlq_segment_run(frame, base, segment);
 }
 
 uint8_t *hlq_segment_lay_out(const hlq_frame *frame, hlq_run *run, size_t coded, size_t planes,
@@ -227,32 +202,22 @@ hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *r
     if (frame->bytes < least) {
         return reject(error, "bytes", (long long)frame->bytes, (long long)least);
     }
-    const struct {
-        const char *what;
-        long long got, expected;
-    } field[] = {
-        {"magic number", (long long)get(segment, 4), (long long)get(magic, 4)},
-        {"wire version", segment[4], HLQ_WIRE_VERSION},
-        {"form", segment[5], frame->form},
-        {"lattice", segment[6], frame->lattice},
-        {"dither", segment[7], frame->dithered},
-        {"spread", get_signed16(segment + 10), frame->spread},
-        {"call number", (long long)get(segment + 12, 4), frame->call},
-        {"first block", (long long)get(segment + 16, 8), (long long)frame->place.first},
-        {"block count", (long long)get(segment + 24, 8), (long long)frame->place.blocks},
-    };
-    for (size_t i = 0; i < sizeof field / sizeof *field; i++) {
-        if (field[i].got != field[i].expected) {
-            return reject(error, field[i].what, field[i].got, field[i].expected);
-        }
+    static const char *const what[KNOWN_FIELDS] = {"magic number", "wire version", "form",
+                                                   "lattice",      "dither",       "spread",
+                                                   "call number",  "first block",  "block count"};
+    uint8_t expected[HLQ_HEADER_BYTES];
+    hlq_segment_header(frame, 0, expected);
+    for (int i = 0; i < KNOWN_FIELDS; i++) {
+        int64_t got = known_field(segment, i), want = known_field(expected, i);
+        if (got != want) return reject(error, what[i], got, want);
     }
-    int base = get_signed16(segment + 8);
+    int base = get_signed16(segment + BASE_AT);
     int limit = hlq_base_limit(frame->dtype);
     if (base < -limit || base > limit) return reject(error, "base exponent", base, 0);
     if (get(segment + CHECKSUM_AT, 8) != checksum_of(frame, segment)) {
         return damaged(error, "a message", hlq_segment_head_bytes(frame));
     }
-    *run = run_of(frame, base, segment);
+    *run = hlq_segment_run(frame, base, segment);
     return HLQ_OK;
 }
 
@@ -265,5 +230,5 @@ hlq_status hlq_piece_check(const uint8_t *segment, size_t number, const uint8_t 
 
 hlq_run hlq_segment_view(const hlq_frame *frame, uint8_t *segment)
 {
-    return run_of(frame, get_signed16(segment + 8), segment);
+    return hlq_segment_run(frame, get_signed16(segment + BASE_AT), segment);
 }

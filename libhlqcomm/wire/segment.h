@@ -29,6 +29,10 @@
 
 #include <kernels/kernels.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum hlq_form {
     HLQ_FORM_RAMP = 0,      /* codes with ramp: twoshot, oneshot */
     HLQ_FORM_MODULAR = 1,   /* side words and planes alone; codes were agreed before */
@@ -122,7 +126,13 @@ hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *r
 hlq_status hlq_piece_check(const uint8_t *segment, size_t number, const uint8_t *at,
                            const uint8_t *end, char *error);
 
-/* The run of a segment that was opened before. */
+/* What hlq_segment_begin() and hlq_segment_open() give, without a look at the segment; and the run
+   of a segment that was opened before. */
+hlq_run hlq_segment_run(const hlq_frame *frame, int base, uint8_t *segment);
 hlq_run hlq_segment_view(const hlq_frame *frame, uint8_t *segment);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
