@@ -140,6 +140,11 @@ static inline uint32_t __shfl_up_sync(uint32_t, uint32_t x, unsigned distance)
     return threadIdx.x < distance ? x : row[threadIdx.x - distance].value;
 }
 
+static inline uint32_t __shfl_sync(uint32_t, uint32_t x, int from)
+{
+    return warp_cross(x, "shuffle from", from)[from].value;
+}
+
 static inline uint32_t __reduce_add_sync(uint32_t, uint32_t x)
 {
     const warp_slot *row = warp_cross(x, "sum", 0);
@@ -158,6 +163,16 @@ static inline uint32_t __reduce_max_sync(uint32_t, uint32_t x)
 
 static inline void atomicOr(unsigned *to, unsigned bits) { *to |= bits; }
 static inline void atomicAdd(unsigned long long *to, unsigned long long more) { *to += more; }
+static inline void atomicAdd(unsigned *to, unsigned more) { *to += more; }
+static inline void atomicMin(unsigned *to, unsigned x) { *to = x < *to ? x : *to; }
+static inline void atomicMax(unsigned *to, unsigned x) { *to = x > *to ? x : *to; }
+static inline void atomicMax(int *to, int x) { *to = x > *to ? x : *to; }
+static inline unsigned atomicCAS(unsigned *to, unsigned expected, unsigned x)
+{
+    unsigned was = *to;
+    if (was == expected) *to = x;
+    return was;
+}
 
 static inline int __float2int_rn(float x) { return (int)lrintf(x); }
 

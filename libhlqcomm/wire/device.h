@@ -20,6 +20,12 @@
 
 #include "segment.h"
 
+#include <kernels/cuda/cuda_kernels.h> /* hlq_stream; it takes no CUDA */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What may be wrong with a segment that arrived, in the order in which it is looked for, as
    hlq_segment_open() has it. */
 typedef enum hlq_device_fault {
@@ -34,8 +40,8 @@ typedef enum hlq_device_fault {
     HLQ_DEVICE_FIRST,
     HLQ_DEVICE_BLOCKS,
     HLQ_DEVICE_BASE,
-    HLQ_DEVICE_CHECKSUM,       /* of the head, or of a segment that is not long */
-    HLQ_DEVICE_PIECE_CHECKSUM, /* got: which piece */
+    HLQ_DEVICE_CHECKSUM,       /* of the head, or of a segment that is not long; got nothing */
+    HLQ_DEVICE_PIECE_CHECKSUM, /* got: the first piece whose differs */
 } hlq_device_fault;
 
 /* What happened on the way: zeros when a collective begins. The first fault stays. */
@@ -74,17 +80,17 @@ typedef struct hlq_device_wire {
      * has; its data, dtype and unit do not count). If the report has a fault, the header is zeroed
      * instead, so that all who open the segment hear of it.
      */
-    int (*write)(const hlq_device_segment *s, const hlq_source *source,
-                 const hlq_device_sums *sums, hlq_device_report *report, hlq_stream stream);
+    int (*write)(const hlq_device_segment *s, const hlq_source *source, const hlq_device_sums *sums,
+                 hlq_device_report *report, hlq_stream stream);
 
     /* Checks a segment and gets it ready to be read. After a fault, it decodes to anything. */
     int (*open)(const hlq_device_segment *s, hlq_device_report *report, hlq_stream stream);
 
-    /* Adds up opened segments terms[0] … terms[count-1] of the same blocks, in this order, and
-       before terms[own_at] (own_at == count: at the end) the blocks of own itself, if it is not
-       NULL. The unit is that of docs/wire-format.md, section 8. scratch: as for a segment. */
+    /* Adds up opened segments terms[0] … terms[count-1], one or more, of the same blocks, in this
+       order, and before terms[own_at] (own_at == count: at the end) the blocks of own itself, if
+       it is not NULL. The unit is that of docs/wire-format.md, section 8. */
     int (*sum)(const hlq_device_segment *terms, int count, const hlq_source *own, int own_at,
-               const hlq_device_sums *sums, void *scratch, hlq_stream stream);
+               const hlq_device_sums *sums, hlq_stream stream);
 
     /* Blocks of the tensor out, times factor: of an opened segment; of sums. */
     int (*decode)(const hlq_device_segment *s, float factor, hlq_dtype dtype, void *out,
@@ -101,5 +107,9 @@ typedef struct hlq_device_wire {
 
 /* Segments on a GPU, by the kernels of wire/cuda/. */
 extern const hlq_device_wire hlq_wire_cuda;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -1,0 +1,68 @@
+/*
+ * Segments on a GPU, in managed memory; each call is captured into a graph, as device.h says.
+ */
+#include "device.h"
+#include "gpu_wire.h"
+
+void *hlq_gpu_alloc(size_t bytes)
+{
+    void *p;
+    device_check(cudaMallocManaged(&p, bytes, cudaMemAttachGlobal));
+    return p;
+}
+
+void hlq_gpu_free(void *p) { device_check(cudaFree(p)); }
+
+#define ON_GPU(call)                                                                               \
+    do {                                                                                           \
+        device_open();                                                                             \
+        device_capture();                                                                          \
+        device_check(hlq_wire_cuda.call);                                                          \
+        device_close();                                                                            \
+        return 0;                                                                                  \
+    } while (0)
+
+static int gpu_write(const hlq_device_segment *s, const hlq_source *source,
+                     const hlq_device_sums *sums, hlq_device_report *report, hlq_stream stream)
+{
+    (void)stream;
+    ON_GPU(write(s, source, sums, report, device.stream));
+}
+
+static int gpu_open(const hlq_device_segment *s, hlq_device_report *report, hlq_stream stream)
+{
+    (void)stream;
+    ON_GPU(open(s, report, device.stream));
+}
+
+static int gpu_sum(const hlq_device_segment *terms, int count, const hlq_source *own, int own_at,
+                   const hlq_device_sums *sums, hlq_stream stream)
+{
+    (void)stream;
+    ON_GPU(sum(terms, count, own, own_at, sums, device.stream));
+}
+
+static int gpu_decode(const hlq_device_segment *s, float factor, hlq_dtype dtype, void *out,
+                      size_t elems, hlq_device_report *report, hlq_stream stream)
+{
+    (void)stream;
+    ON_GPU(decode(s, factor, dtype, out, elems, report, device.stream));
+}
+
+static int gpu_unrotate(const hlq_place *place, const hlq_device_sums *sums, float factor,
+                        hlq_dtype dtype, void *out, size_t elems, hlq_device_report *report,
+                        hlq_stream stream)
+{
+    (void)stream;
+    ON_GPU(unrotate(place, sums, factor, dtype, out, elems, report, device.stream));
+}
+
+static int gpu_poison(const hlq_device_report *report, hlq_dtype dtype, void *out, size_t elems,
+                      hlq_stream stream)
+{
+    (void)stream;
+    ON_GPU(poison(report, dtype, out, elems, device.stream));
+}
+
+const hlq_device_wire hlq_wire_gpu = {"gpu",      gpu_write,    gpu_open,  gpu_sum,
+                                      gpu_decode, gpu_unrotate, gpu_poison};
