@@ -14,6 +14,9 @@ static hlq_device_report *report_new(void)
     return gpu_copy(&(hlq_device_report){0}, sizeof(hlq_device_report));
 }
 
+/* What must have come up until the end. */
+static uint64_t overloads_seen, nonfinite_seen;
+
 static int is_fine(const hlq_device_report *report) { return CHECK_EQ(report->fault, 0); }
 
 /* Written and read ----------------------------------------------------------------------------- */
@@ -47,6 +50,7 @@ static void check_decoded(const wire_case *c, const hlq_device_segment *s)
     is_fine(report);
     CHECK_BYTES(out, want.out, bytes);
     CHECK_EQ(report->nonfinite, want.nonfinite);
+    nonfinite_seen += want.nonfinite;
     free(want.out);
 }
 
@@ -65,6 +69,7 @@ static void check_segment(hlq_rng *rng, const hlq_frame *frame, size_t elems)
     CHECK_BYTES(s.segment, want, frame->bytes);
     CHECK_BYTES(c.residual, residual, bytes);
     CHECK_EQ(report->overloads, overloads);
+    overloads_seen += overloads;
     is_fine(report);
     memcpy(arrived.segment, want, frame->bytes);
     check_decoded(&c, &arrived);
@@ -165,51 +170,6 @@ static void test_plans_are_those_of_the_host(void)
 
 /* Sums ----------------------------------------------------------------------------------------- */
 
-typedef struct adding {
-    int unit;
-    float *acc;
-} adding;
-
-static void add_piece(const hlq_run *run, size_t before, void *to)
-{
-    adding *a = to;
-    hlq_kernels_get()->decode_add(run, a->unit, a->acc + before * HLQ_BLOCK_ELEMS);
-}
-
-/* The largest base of all terms. */
-static int host_unit(const hlq_device_segment *terms, int count, const hlq_source *own)
-{
-    const hlq_frame *frame = &terms->frame;
-    size_t blocks = frame->place.blocks;
-    int limit = frame->dtype == HLQ_FLOAT64 ? HLQ_UNIT_LIMIT_FLOAT64 : HLQ_UNIT_LIMIT;
-    int unit = -limit;
-    int16_t *exponent = malloc(blocks * sizeof *exponent + 1);
-    for (int t = 0; t <= count; t++) {
-        int base = -limit;
-        if (t < count) base = host_read(&terms[t].frame, terms[t].segment, NULL, NULL);
-        if (t == count && own) {
-            hlq_kernels_get()->exponents(&frame->place, own, exponent);
-            base = hlq_base_of_exponents(frame->dtype, exponent, blocks);
-        }
-        if (base > unit) unit = base;
-    }
-    free(exponent);
-    return unit < limit ? unit : limit;
-}
-
-static adding host_sum(const hlq_device_segment *terms, int count, const hlq_source *own,
-                       int own_at)
-{
-    const hlq_place *place = &terms->frame.place;
-    adding sum = {host_unit(terms, count, own),
-                  calloc(place->blocks * HLQ_BLOCK_ELEMS, sizeof(float))};
-    for (int t = 0; t <= count; t++) {
-        if (own && t == own_at) hlq_kernels_get()->rotate_add(place, own, sum.unit, sum.acc);
-        if (t < count) host_read(&terms[t].frame, terms[t].segment, add_piece, &sum);
-    }
-    return sum;
-}
-
 /* Both to a tensor, and coded again. */
 static void check_results(const wire_case *c, const hlq_device_sums *sums, const adding *want)
 {
@@ -252,6 +212,9 @@ static void check_sum(hlq_rng *rng, const hlq_frame *frame, size_t elems, int co
     hlq_device_report *report = report_new();
     wire_case c = case_new(rng, frame, elems);
     const hlq_source source = source_of(&c, c.residual), *own = own_at < 0 ? NULL : &source;
+    if (own && frame->dtype == HLQ_FLOAT64 && hlq_rng_below(rng, 2) && !all_zero) {
+        ((double *)c.tensor)[frame->place.first * HLQ_BLOCK_ELEMS] = 0x1p1020; /* beyond units */
+    }
     for (int t = 0; t < count; t++) {
         hlq_frame sent = *frame;
         uint64_t overloads;
@@ -299,6 +262,13 @@ static void test_sums_are_those_of_the_host(void)
                       frame.place.blocks, hlq_dtype_name(frame.dtype));
         check_sum(&rng, &frame, elems, count, own_at);
     }
+    all_zero = 1;
+    for (int own_at = -1; own_at < 2; own_at++) {
+        hlq_frame frame = frame_new(&rng, 600, 0, 1, 3);
+        hlq_test_case("sums of nothing, %s", hlq_dtype_name(frame.dtype));
+        check_sum(&rng, &frame, 600, 1, own_at);
+    }
+    all_zero = 0;
     hlq_frame frame = frame_new(&rng, 1300 * HLQ_BLOCK_ELEMS, 0, 1, 2.4);
     hlq_test_case("a long sum, %s", hlq_dtype_name(frame.dtype));
     check_sum(&rng, &frame, 1300 * HLQ_BLOCK_ELEMS, 2, 1);
@@ -471,5 +441,7 @@ int main(void)
     test_the_first_fault_stays_and_is_told_to_all();
     test_a_fault_poisons_the_result();
     test_no_blocks_are_nothing();
+    hlq_test_case("all");
+    CHECK(overloads_seen > 0 && nonfinite_seen > 0);
     return hlq_test_end();
 }

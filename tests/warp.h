@@ -161,11 +161,18 @@ static inline uint32_t __reduce_max_sync(uint32_t, uint32_t x)
     return most;
 }
 
+static inline int __reduce_max_sync(uint32_t, int x)
+{
+    const warp_slot *row = warp_cross((uint32_t)x, "signed maximum", 0);
+    int most = x;
+    for (int i = 0; i < WARP; i++) most = (int)row[i].value > most ? (int)row[i].value : most;
+    return most;
+}
+
 static inline void atomicOr(unsigned *to, unsigned bits) { *to |= bits; }
 static inline void atomicAdd(unsigned long long *to, unsigned long long more) { *to += more; }
 static inline void atomicAdd(unsigned *to, unsigned more) { *to += more; }
 static inline void atomicMin(unsigned *to, unsigned x) { *to = x < *to ? x : *to; }
-static inline void atomicMax(unsigned *to, unsigned x) { *to = x > *to ? x : *to; }
 static inline void atomicMax(int *to, int x) { *to = x > *to ? x : *to; }
 static inline unsigned atomicCAS(unsigned *to, unsigned expected, unsigned x)
 {

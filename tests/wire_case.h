@@ -65,7 +65,9 @@ typedef struct wire_case {
     float *residual; /* NULL, or before it is written */
 } wire_case;
 
-/* Blocks of all sizes, some zero, tiny or not finite. */
+/* Blocks of all sizes, some zero, tiny or not finite; or all zero. */
+static int all_zero;
+
 static void fill_tensor(hlq_rng *rng, hlq_dtype dtype, size_t elems, void *tensor)
 {
     double x[HLQ_BLOCK_ELEMS];
@@ -73,9 +75,10 @@ static void fill_tensor(hlq_rng *rng, hlq_dtype dtype, size_t elems, void *tenso
         size_t here = elems - at < HLQ_BLOCK_ELEMS ? elems - at : HLQ_BLOCK_ELEMS;
         int kind = hlq_rng_between(rng, 0, 39), octave = hlq_rng_between(rng, -6, 6);
         if (dtype == HLQ_FLOAT64) octave *= hlq_rng_below(rng, 4) ? 1 : 170;
-        if (kind == 0) octave = -2000;
+        if (kind == 0 || all_zero) octave = -2000;
         if (kind == 1) octave = -40;
         for (size_t i = 0; i < here; i++) x[i] = ldexp(hlq_rng_gauss(rng), octave);
+        if (all_zero) kind = 0;
         if (kind == 2) x[hlq_rng_below(rng, here)] = NAN;
         if (kind == 3) x[hlq_rng_below(rng, here)] = INFINITY;
         if (kind == 4) x[hlq_rng_below(rng, here)] *= 1000; /* which goes wide */
@@ -163,6 +166,51 @@ static int host_read(const hlq_frame *frame, uint8_t *segment,
     CHECK_STR(error, "");
     free(bits);
     return base;
+}
+
+typedef struct adding {
+    int unit;
+    float *acc;
+} adding;
+
+static void add_piece(const hlq_run *run, size_t before, void *to)
+{
+    adding *a = to;
+    hlq_kernels_get()->decode_add(run, a->unit, a->acc + before * HLQ_BLOCK_ELEMS);
+}
+
+/* The largest base of all terms. */
+static int host_unit(const hlq_device_segment *terms, int count, const hlq_source *own)
+{
+    const hlq_frame *frame = &terms->frame;
+    size_t blocks = frame->place.blocks;
+    int limit = frame->dtype == HLQ_FLOAT64 ? HLQ_UNIT_LIMIT_FLOAT64 : HLQ_UNIT_LIMIT;
+    int unit = -limit;
+    int16_t *exponent = malloc(blocks * sizeof *exponent + 1);
+    for (int t = 0; t <= count; t++) {
+        int base = -limit;
+        if (t < count) base = host_read(&terms[t].frame, terms[t].segment, NULL, NULL);
+        if (t == count && own) {
+            hlq_kernels_get()->exponents(&frame->place, own, exponent);
+            base = hlq_base_of_exponents(frame->dtype, exponent, blocks);
+        }
+        if (base > unit) unit = base;
+    }
+    free(exponent);
+    return unit < limit ? unit : limit;
+}
+
+static adding host_sum(const hlq_device_segment *terms, int count, const hlq_source *own,
+                       int own_at)
+{
+    const hlq_place *place = &terms->frame.place;
+    adding sum = {host_unit(terms, count, own),
+                  calloc(place->blocks * HLQ_BLOCK_ELEMS, sizeof(float))};
+    for (int t = 0; t <= count; t++) {
+        if (own && t == own_at) hlq_kernels_get()->rotate_add(place, own, sum.unit, sum.acc);
+        if (t < count) host_read(&terms[t].frame, terms[t].segment, add_piece, &sum);
+    }
+    return sum;
 }
 
 #endif

@@ -55,7 +55,7 @@ typedef struct hlq_device_report {
 
 /* A segment and what is found out about it. */
 typedef struct hlq_device_segment {
-    hlq_frame frame;  /* what both ends know; place.list is NULL */
+    hlq_frame frame;  /* what both ends know; bytes of hlq_segment_bytes(), place.list NULL */
     uint8_t *segment; /* frame.bytes, at a multiple of 64 */
     void *scratch;    /* hlq_device_scratch_bytes(), at a multiple of 64 */
 } hlq_device_segment;

@@ -21,8 +21,9 @@
  *   …
  *   piece   the last: of the blocks left; padding to the segment's end is its own
  *
- * This is the only code that reads bytes from other ranks. It trusts none of them: lengths follow
- * from what the reader asked for, and the plan is made again from the codes.
+ * This is the only code that reads bytes from other ranks; in memory of a GPU, cuda/ is. It trusts
+ * none of them: lengths follow from what the reader asked for, and the plan is made again from the
+ * codes.
  */
 #ifndef HLQ_WIRE_SEGMENT_H
 #define HLQ_WIRE_SEGMENT_H

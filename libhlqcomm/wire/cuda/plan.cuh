@@ -3,13 +3,13 @@
  * arrived), then bits, then where all lies. The bits are those of hlq_plan_bits(), which raises
  * blocks one after the other as long as the rest of its budget pays. Warps get there together:
  *
- *    price    72   32   32   72 │ 72   32   32   32        left = 230
- *    before    0   72  104  136 │208  280   …              sums of all prices before
- *             └── all raised ──┘ └┬─ rest = 22: none after it
+ *    price     72   32   32   72   72   72   32   32      of one level up; left is 250
+ *    before     0   72  104  136  208  280  352  384      prices of all blocks before
+ *    raised     ×    ×    ×    ×              ×           208 paid; then one for 32 of the rest, 42
  *
- * All blocks up to the first that the rest does not pay for are raised, as sums of prices tell.
- * Behind it are raised the next blocks of the lower price, as many as the rest pays for: it is less
- * than the higher price.
+ * All blocks up to the first that what is left does not pay for are raised, as sums of prices tell.
+ * The rest is less than its price. If that is the higher of the two prices that there are, the rest
+ * may pay for blocks of the lower one, and so many of those that come next are raised, too.
  */
 #ifndef HLQ_WIRE_CUDA_PLAN_CUH
 #define HLQ_WIRE_CUDA_PLAN_CUH
@@ -29,7 +29,7 @@ enum {
 
 /* What the threads of the group tell each other, in memory that they share. */
 typedef struct {
-    uint32_t largest;     /* exponent, as above_zero() has it */
+    int largest;          /* exponent */
     uint32_t blocks[256]; /* by code */
     hlq_histogram histogram;
     hlq_bounds in;
@@ -47,25 +47,13 @@ HLQ_BODY hlq_share share_of_lane(hlq_share warps)
     return threads;
 }
 
-/* Exponents as unsigned numbers in the same order: 0 for those that do not count. */
-HLQ_BODY uint32_t above_zero(int exponent)
-{
-    return exponent == HLQ_EXPONENT_NONFINITE ? 0 : (uint32_t)(exponent - HLQ_EXPONENT_ZERO);
-}
-
-HLQ_BODY int base_of_above(uint32_t largest, int base_limit)
-{
-    return base_of_largest((int)largest + HLQ_EXPONENT_ZERO, base_limit);
-}
-
-/* Of a warp's blocks. */
-HLQ_BODY uint32_t largest_above(hlq_share warps, const int16_t *exponent, size_t blocks)
+/* Of a warp's share of blocks, as hlq_base_of_exponents() looks for it. */
+HLQ_BODY int largest_exponent(hlq_share warps, const int16_t *exponent, size_t blocks)
 {
     const hlq_share threads = share_of_lane(warps);
-    uint32_t largest = 0;
+    int largest = HLQ_EXPONENT_ZERO;
     for (size_t b = threads.first; b < blocks; b += threads.step) {
-        uint32_t above = above_zero(exponent[b]);
-        if (above > largest) largest = above;
+        if (exponent[b] != HLQ_EXPONENT_NONFINITE && exponent[b] > largest) largest = exponent[b];
     }
     return __reduce_max_sync(WHOLE_WARP, largest);
 }
@@ -74,7 +62,7 @@ HLQ_BODY void clear_board(hlq_share threads, const hlq_segment_job *job, hlq_boa
 {
     for (size_t c = threads.first; c < 256; c += threads.step) board->blocks[c] = 0;
     if (threads.first != 0) return;
-    board->largest = 0;
+    board->largest = HLQ_EXPONENT_ZERO;
     board->rest.before = 0;
     board->rest.raised = 0;
     job->notes.found->damaged = UINT32_MAX;
@@ -91,7 +79,7 @@ HLQ_BODY void count_codes(hlq_share threads, const hlq_segment_job *job, const i
                           hlq_board *board)
 {
     uint8_t *code = job->segment + HLQ_HEADER_BYTES;
-    int base = base_of_above(board->largest, job->base_limit);
+    int base = base_of_largest(board->largest, job->base_limit);
     for (size_t b = threads.first; b < job->run.place.blocks; b += threads.step) {
         if (exponent) code[b] = code_of_exponent(exponent[b], base);
         atomicAdd(&board->blocks[code[b]], 1u);
@@ -261,7 +249,7 @@ HLQ_BODY void plan_phase(int phase, hlq_share warps, const hlq_segment_job *job,
     const hlq_share threads = share_of_lane(warps);
     if (phase == 0) clear_board(threads, job, board);
     if (phase == 1 && exponent) {
-        uint32_t largest = largest_above(warps, exponent, job->run.place.blocks);
+        int largest = largest_exponent(warps, exponent, job->run.place.blocks);
         if (lane() == 0) atomicMax(&board->largest, largest);
     }
     if (phase == 2) count_codes(threads, job, exponent, board);

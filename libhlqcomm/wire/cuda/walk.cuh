@@ -33,7 +33,7 @@ HLQ_BODY void unit_of_terms(const hlq_sum_terms<hlq_runs> *s, int limit, int32_t
 HLQ_BODY void unit_of_exponents(hlq_share warps, const int16_t *exponent, size_t blocks, int limit,
                                 int32_t *unit)
 {
-    int base = base_of_above(largest_above(warps, exponent, blocks), limit);
+    int base = base_of_largest(largest_exponent(warps, exponent, blocks), limit);
     if (lane() == 0) atomicMax(unit, base < limit ? base : limit);
 }
 
