@@ -1,6 +1,6 @@
 /*
- * Segments of a device on the emulated warp of warp.h: the flows and walks of wire/cuda/, with a few
- * warps one after the other in place of launches.
+ * Segments of a device on the emulated warp of warp.h: the flows and walks of wire/cuda/, with a
+ * few warps one after the other in place of launches.
  */
 #include "warp.h"
 
@@ -12,7 +12,7 @@
 #include "gpu_wire.h"
 #include "warps.h"
 
-/* work(steps) as compiled for a lattice; `lattice` and `dithered` are constants in a kernel only. */
+/* call(lattice), which can use steps and dithered: a kernel is compiled for either. */
 #define ON_WARPS(frame, call)                                                                      \
     do {                                                                                           \
         const gpu_arithmetic arithmetic;                                                           \

@@ -1,5 +1,5 @@
 /*
- * hlq_wire_cuda: segments on a GPU, by kernels around the walks of this folder and of kernels/cuda/.
+ * hlq_wire_cuda: segments on a GPU, by kernels around the walks of this folder and kernels/cuda/.
  */
 #include <kernels/lanes/cuda_i16.h>
 #include "walk.cuh"
