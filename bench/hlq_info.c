@@ -13,6 +13,9 @@
 #ifdef HLQ_HAVE_MPI
 #include <hlqcomm/mpi.h>
 #endif
+#ifdef HLQ_HAVE_CUDA
+#include <hlqcomm/nccl.h>
+#endif
 
 static const char help_text[] = "usage: hlq_info [--json]\n"
                                 "\n"
@@ -31,6 +34,25 @@ static const char *mpi_library(void)
 #endif
 }
 
+/* Version of the NCCL that is found now; NULL if there is none. */
+static const char *nccl_library(void)
+{
+#ifdef HLQ_HAVE_CUDA
+    return hlq_nccl_version();
+#else
+    return NULL;
+#endif
+}
+
+static const char *nccl_text(void)
+{
+#ifdef HLQ_HAVE_CUDA
+    return nccl_library() != NULL ? nccl_library() : "built in, but no NCCL is found";
+#else
+    return "not built in";
+#endif
+}
+
 static void print_text(const char *in_use)
 {
     printf("libhlqcomm %s, wire version %d\n", hlq_version(), HLQ_WIRE_VERSION);
@@ -44,6 +66,7 @@ static void print_text(const char *in_use)
     }
     printf("transport  threads\n");
     printf("transport  mpi      %s\n", mpi_library() != NULL ? mpi_library() : "not built in");
+    printf("transport  nccl     %s\n", nccl_text());
 }
 
 static void print_json(const char *in_use)
@@ -77,6 +100,12 @@ static void print_json(const char *in_use)
         json_text(&j, "library", mpi_library());
         json_close_object(&j);
     }
+#ifdef HLQ_HAVE_CUDA
+    json_open_object(&j, NULL);
+    json_text(&j, "name", "nccl");
+    json_text(&j, "library", nccl_library());
+    json_close_object(&j);
+#endif
     json_close_array(&j);
     json_close_object(&j);
     json_finish(&j);

@@ -56,6 +56,12 @@ configure() {
             -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON # where FindMPI would look, too
         )
     fi
+    # For the GPU of this machine; without one, to see that it compiles.
+    if nvidia-smi >/dev/null 2>&1; then
+        options+=(-DHLQ_CUDA_ARCHITECTURES=native)
+    else
+        options+=(-DHLQ_CUDA_ARCHITECTURES=90)
+    fi
     if [ -n "${HLQ_WERROR:-}" ]; then
         options+=("-DHLQ_WERROR=$HLQ_WERROR")
     fi

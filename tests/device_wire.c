@@ -22,6 +22,19 @@ void hlq_gpu_free(void *p) { device_check(cudaFree(p)); }
         return 0;                                                                                  \
     } while (0)
 
+static int gpu_tell(const void *data, size_t bytes, void *to, hlq_stream stream)
+{
+    (void)stream;
+    ON_GPU(tell(data, bytes, to, device.stream));
+}
+
+static int gpu_compare(const void *told, size_t bytes, int count, int own,
+                       hlq_device_report *report, hlq_stream stream)
+{
+    (void)stream;
+    ON_GPU(compare(told, bytes, count, own, report, device.stream));
+}
+
 static int gpu_write(const hlq_device_segment *s, const hlq_source *source,
                      const hlq_device_sums *sums, hlq_device_report *report, hlq_stream stream)
 {
@@ -64,5 +77,14 @@ static int gpu_poison(const hlq_device_report *report, hlq_dtype dtype, void *ou
     ON_GPU(poison(report, dtype, out, elems, device.stream));
 }
 
-const hlq_device_wire hlq_wire_gpu = {"gpu",      gpu_write,    gpu_open,  gpu_sum,
-                                      gpu_decode, gpu_unrotate, gpu_poison};
+const hlq_device_wire hlq_wire_gpu = {
+    .name = "gpu",
+    .tell = gpu_tell,
+    .compare = gpu_compare,
+    .write = gpu_write,
+    .open = gpu_open,
+    .sum = gpu_sum,
+    .decode = gpu_decode,
+    .unrotate = gpu_unrotate,
+    .poison = gpu_poison,
+};

@@ -392,6 +392,38 @@ static void test_the_first_fault_stays_and_is_told_to_all(void)
     gpu_check_and_free();
 }
 
+/* What ranks tell each other arrives as it is, and the first who tells something else is named. */
+static void test_terms_are_told_and_compared(void)
+{
+    enum { COUNT = 5 };
+    hlq_rng rng = hlq_rng_new(77);
+    hlq_device_report *report = hlq_gpu_alloc(sizeof *report);
+    for (size_t bytes = 8; bytes <= HLQ_DEVICE_TOLD_BYTES; bytes += 40) {
+        unsigned char told[HLQ_DEVICE_TOLD_BYTES], *all = hlq_gpu_alloc(COUNT * bytes);
+        hlq_rng_bytes(&rng, told, bytes);
+        hlq_test_case("%zu bytes", bytes);
+        for (int p = 0; p < COUNT; p++) {
+            CHECK_EQ(wire->tell(told, bytes, all + (size_t)p * bytes, NULL), 0);
+            CHECK_BYTES(all + (size_t)p * bytes, told, bytes);
+        }
+        for (int own = 0; own < COUNT; own++) {
+            for (int other = 0; other <= COUNT; other++) {
+                size_t at = hlq_rng_below(&rng, bytes);
+                memset(report, 0, sizeof *report);
+                if (other < COUNT) all[(size_t)other * bytes + at] ^= 1;
+                CHECK_EQ(wire->compare(all, bytes, COUNT, own, report, NULL), 0);
+                /* Where it is the own one that differs, it is all others. */
+                int first = other == own ? (own == 0) : other;
+                CHECK_EQ(report->fault, other < COUNT ? HLQ_DEVICE_TERMS : HLQ_DEVICE_FINE);
+                if (other < COUNT) CHECK_EQ(report->sender, first);
+                if (other < COUNT) all[(size_t)other * bytes + at] ^= 1;
+            }
+        }
+        hlq_gpu_free(all);
+    }
+    hlq_gpu_free(report);
+}
+
 static void test_a_fault_poisons_the_result(void)
 {
     enum { ELEMS = 1000 };
@@ -439,6 +471,7 @@ int main(void)
     test_damaged_headers_are_told();
     test_damaged_bytes_are_told();
     test_the_first_fault_stays_and_is_told_to_all();
+    test_terms_are_told_and_compared();
     test_a_fault_poisons_the_result();
     test_no_blocks_are_nothing();
     hlq_test_case("all");

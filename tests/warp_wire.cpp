@@ -27,6 +27,19 @@ struct warp_queue {
 
     explicit warp_queue(hlq_stream) {}
 
+    /* Each is one warp. */
+    void tell(const hlq_told &told, uint64_t *to)
+    {
+        on_warps([&](hlq_share s) {
+            if (s.first == 0) write_told(&told, to);
+        });
+    }
+    void compare(const uint64_t *told, size_t words, int count, int own, hlq_device_report *report)
+    {
+        on_warps([=](hlq_share s) {
+            if (s.first == 0) compare_told(told, words, count, own, report);
+        });
+    }
     void clear(void *p, size_t bytes) { memset(p, 0, bytes); }
     void exponents(const hlq_place *place, const hlq_source *src, int16_t *exponent)
     {

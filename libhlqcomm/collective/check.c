@@ -177,12 +177,11 @@ static int is_in_place(const hlq_walk *w)
     return 1;
 }
 
-hlq_fault hlq_pointer_fault(const hlq_walk *w, const hlq_call *call, hlq_stream stream)
+hlq_fault hlq_buffer_fault(const hlq_walk *w, const hlq_call *call)
 {
     size_t width = hlq_dtype_bytes(w->dtype), floats = hlq_send_elems(w) * sizeof(float);
     size_t sent = hlq_send_elems(w) * width, received = hlq_recv_elems(w) * width;
     const float *residual = call ? call->residual : NULL;
-    if (stream) return INVALID("stream is not NULL, but only host tensors are supported");
     if (sent && !w->send) return INVALID("send is NULL");
     if (received && !w->recv) return INVALID("recv is NULL");
     if (sent && received && overlap(w->send, sent, w->recv, received) && !is_in_place(w)) {
@@ -194,4 +193,10 @@ hlq_fault hlq_pointer_fault(const hlq_walk *w, const hlq_call *call, hlq_stream 
         return INVALID("call.residual overlaps send or recv");
     }
     return none;
+}
+
+hlq_fault hlq_pointer_fault(const hlq_walk *w, const hlq_call *call, hlq_stream stream)
+{
+    if (stream) return INVALID("stream is not NULL, but tensors are the host's");
+    return hlq_buffer_fault(w, call);
 }

@@ -13,8 +13,10 @@ typedef struct hlq_fault {
 } hlq_fault;
 
 /* Arguments that hlq_comm_plan() takes too; then those that only a call has. The walk holds what
-   was passed, call and stream are the caller's. */
+   was passed, call and stream are the caller's. Of the latter, without the stream: what memory of
+   any kind must be. */
 hlq_fault hlq_shape_fault(const hlq_walk *w, const hlq_call *call);
+hlq_fault hlq_buffer_fault(const hlq_walk *w, const hlq_call *call);
 hlq_fault hlq_pointer_fault(const hlq_walk *w, const hlq_call *call, hlq_stream stream);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "comm.h"
 #include "request.h"
+#include "device/device.h"
 
 #include <transport/transport_internal.h>
 #include <wire/plan.h>
@@ -170,23 +171,20 @@ static hlq_status agree(hlq_comm *c, const hlq_terms *mine)
     return status;
 }
 
-hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_options *options,
-                                     hlq_comm **comm)
+hlq_status hlq_comm_create_on(const hlq_transport *transport, struct hlq_device *device,
+                              const hlq_options *options, hlq_comm **comm)
 {
     static const hlq_options defaults = HLQ_OPTIONS_INIT;
-    if (!transport) return hlq_create_failed(HLQ_E_INVALID, "transport is NULL");
-    if (comm) *comm = NULL;
-    if (!transport_is_complete(transport)) {
-        if (transport->struct_bytes == sizeof *transport && transport->destroy) {
-            transport->destroy(transport->self);
-        }
-        return hlq_create_failed(HLQ_E_INVALID, "the transport table is incomplete");
-    }
     hlq_comm *c = NULL;
     hlq_status status = allocate(transport, &c);
+    if (c) c->device = device;
     if (status != HLQ_OK) {
-        if (c) hlq_comm_destroy(c);
-        else if (transport->destroy) transport->destroy(transport->self);
+        if (c) {
+            hlq_comm_destroy(c);
+        } else {
+            hlq_device_free(device);
+            if (transport->destroy) transport->destroy(transport->self);
+        }
         return hlq_create_failed(status, NULL);
     }
     char log_fault[80];
@@ -213,6 +211,20 @@ hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_o
     return HLQ_OK;
 }
 
+hlq_status hlq_comm_create_callbacks(const hlq_transport *transport, const hlq_options *options,
+                                     hlq_comm **comm)
+{
+    if (!transport) return hlq_create_failed(HLQ_E_INVALID, "transport is NULL");
+    if (comm) *comm = NULL;
+    if (transport_is_complete(transport)) {
+        return hlq_comm_create_on(transport, NULL, options, comm);
+    }
+    if (transport->struct_bytes == sizeof *transport && transport->destroy) {
+        transport->destroy(transport->self);
+    }
+    return hlq_create_failed(HLQ_E_INVALID, "the transport table is incomplete");
+}
+
 hlq_status hlq_comm_create_threads(hlq_thread_group *group, int rank, const hlq_options *options,
                                    hlq_comm **comm)
 {
@@ -228,6 +240,7 @@ void hlq_comm_destroy(hlq_comm *comm)
 {
     if (!comm) return;
     hlq_requests_free(comm);
+    hlq_device_free(comm->device);
     if (comm->transport.destroy) comm->transport.destroy(comm->transport.self);
     free(comm->nodes.peers);
     free(comm->nodes.rail);

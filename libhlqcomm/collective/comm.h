@@ -23,6 +23,7 @@ struct hlq_comm {
     hlq_team team; /* kernels, and the threads they run on */
     hlq_nodes nodes;
     hlq_probe probe;
+    struct hlq_device *device;  /* device/device.h; NULL: tensors are the host's */
     struct hlq_request *active; /* collectives under way, oldest first */
     struct hlq_request *idle;   /* others' memory, for the next ones */
     uint32_t call;              /* number of the collective started last; 0 is creation */
@@ -30,6 +31,11 @@ struct hlq_comm {
     hlq_stats stats; /* of the collective that ended last */
     char error[HLQ_ERROR_BYTES];
 };
+
+/* As hlq_comm_create_callbacks(), over a complete transport, which it takes over together with a
+   device, if that is not NULL. */
+hlq_status hlq_comm_create_on(const hlq_transport *transport, struct hlq_device *device,
+                              const hlq_options *options, hlq_comm **comm);
 
 /* Sets the estimate of the error: error and energy are sums of squares. Where float64's squares go
    beyond double there is none, as where there is no energy. */

@@ -3,6 +3,7 @@
  */
 #include "progress.h"
 #include "stages.h"
+#include "device/device.h"
 
 #include <transport/transport_internal.h>
 
@@ -54,6 +55,8 @@ static void describe_step(const hlq_request *r, char *text, size_t bytes)
         snprintf(text, bytes, "the probe before hlq_%s", operation);
     } else if (r->stage == HLQ_STAGE_TARGET) {
         snprintf(text, bytes, "target mode of hlq_%s", operation);
+    } else if (r->stage == HLQ_STAGE_DEVICE) {
+        snprintf(text, bytes, "hlq_%s on a device, %s", operation, algorithm);
     } else if (r->stage == HLQ_STAGE_STEPS || r->stage == HLQ_STAGE_SIZES) {
         const char *what = r->stage == HLQ_STAGE_SIZES ? "sizes in " : "";
         int at = w->next + (r->drained != HLQ_OK); /* what drains read is for the step after them */
@@ -85,7 +88,9 @@ static int must_wait(const hlq_request *r)
     const hlq_comm *comm = r->walk.comm;
     if (!r->walk.sum && !comm->transport.in_order) return 0;
     const hlq_request *oldest = comm->active;
-    while (oldest->stage == HLQ_STAGE_ENDED) oldest = oldest->next;
+    while (oldest->stage == HLQ_STAGE_ENDED || oldest->stage == HLQ_STAGE_DEVICE) {
+        oldest = oldest->next;
+    }
     return oldest != r || r->begun > r->ended;
 }
 
@@ -185,6 +190,7 @@ static int poll(hlq_request *r)
     hlq_status status = HLQ_OK;
     int done = 0, moves = 1;
     if (r->stage == HLQ_STAGE_ENDED) return 0;
+    if (r->stage == HLQ_STAGE_DEVICE) return hlq_device_poll(r), 0;
     if (r->begun > r->ended) {
         status = t->test(t->self, &slot_of(r, r->ended)->exchange, &done, r->error);
         if (status == HLQ_OK && !done && hlq_now() > deadline_of(r)) {

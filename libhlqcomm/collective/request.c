@@ -4,6 +4,7 @@
  */
 #include "request.h"
 #include "choose.h"
+#include "device/device.h"
 #include "progress.h"
 #include "stages.h"
 
@@ -25,6 +26,7 @@ static void keep_for_carrier(hlq_request *r)
 
 static void free_request(hlq_request *r)
 {
+    hlq_device_release(r);
     if (r->in_use) {
         keep_for_carrier(r);
         return;
@@ -74,8 +76,7 @@ hlq_status hlq_request_prepare(hlq_comm *comm)
     return HLQ_OK;
 }
 
-/* A request for what is asked, last in the list of those under way. */
-static hlq_request *take(hlq_comm *comm, const hlq_walk *asked)
+hlq_request *hlq_request_take(hlq_comm *comm, const hlq_walk *asked)
 {
     if (!comm->idle && hlq_request_prepare(comm) != HLQ_OK) return NULL;
     hlq_request *r = comm->idle, **end = &comm->active;
@@ -93,6 +94,7 @@ static hlq_request *take(hlq_comm *comm, const hlq_walk *asked)
         .given = before.given,
         .counts = before.counts,
         .sizes = before.sizes,
+        .device.seen = before.device.seen,
         .stats = {.struct_bytes = sizeof r->stats, .operation = asked->operation},
     };
     memcpy(r->slot, before.slot, sizeof r->slot);
@@ -110,10 +112,10 @@ static hlq_request *take(hlq_comm *comm, const hlq_walk *asked)
     return r;
 }
 
-/* A request that has ended and whose status was told. */
-static void give_back(hlq_request *r)
+void hlq_request_give_back(hlq_request *r)
 {
     hlq_comm *comm = r->walk.comm;
+    hlq_device_forget(r);
     hlq_request **at = &comm->active;
     while (*at != r) at = &(*at)->next;
     *at = r->next;
@@ -123,6 +125,7 @@ static void give_back(hlq_request *r)
 
 void hlq_requests_free(hlq_comm *comm)
 {
+    hlq_device_finish(comm);
     for (hlq_request *r = comm->active; r && !comm->broken; r = r->next) {
         if (r->stage == HLQ_STAGE_ENDED) continue;
         hlq_comm_break(comm, HLQ_E_TRANSPORT, "the rank has left"); /* others wait for it */
@@ -130,7 +133,7 @@ void hlq_requests_free(hlq_comm *comm)
     while (comm->active) {
         hlq_request *r = comm->active;
         hlq_exchanges_cancel(r, NULL);
-        give_back(r);
+        hlq_request_give_back(r);
     }
     while (comm->idle) {
         hlq_request *r = comm->idle;
@@ -141,18 +144,11 @@ void hlq_requests_free(hlq_comm *comm)
 
 /* Starting ----------------------------------------------------------------------------------- */
 
-static hlq_status start(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
-                        int is_blocking, hlq_request **request)
+static hlq_status start_on_host(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
+                                int is_blocking, hlq_request **request)
 {
     hlq_comm *comm = asked->comm;
-    *request = NULL;
-    if (!comm) return HLQ_E_INVALID;
-    if (comm->broken) {
-        hlq_log(comm, HLQ_LOG_WARN, "%s refused: the communicator failed earlier",
-                hlq_operation_name(asked->operation));
-        return HLQ_E_BROKEN;
-    }
-    hlq_request *r = take(comm, asked);
+    hlq_request *r = hlq_request_take(comm, asked);
     if (!r) {
         hlq_comm_break(comm, HLQ_E_NOMEM, "no memory for another collective at a time");
         return HLQ_E_NOMEM;
@@ -176,22 +172,35 @@ static hlq_status start(const hlq_walk *asked, const hlq_call *call, hlq_stream 
     return HLQ_OK;
 }
 
+/* Whether a call can be made at all. */
+static hlq_status admit(const hlq_walk *asked)
+{
+    if (!asked->comm) return HLQ_E_INVALID;
+    if (!asked->comm->broken) return HLQ_OK;
+    hlq_log(asked->comm, HLQ_LOG_WARN, "%s refused: the communicator failed earlier",
+            hlq_operation_name(asked->operation));
+    return HLQ_E_BROKEN;
+}
+
 hlq_status hlq_request_start(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
                              hlq_request **request)
 {
-    return start(asked, call, stream, 0, request);
+    *request = NULL;
+    HLQ_TRY(admit(asked));
+    if (hlq_device_has(asked)) return hlq_device_start(asked, call, stream, request);
+    return start_on_host(asked, call, stream, 0, request);
 }
 
 /* Waiting ------------------------------------------------------------------------------------ */
 
-static hlq_status collect(hlq_request *r)
+hlq_status hlq_request_collect(hlq_request *r)
 {
     hlq_status status = r->status;
     hlq_comm *comm = r->walk.comm;
     /* What broke the communicator is not forgotten for one that ended well before. */
     if (status != HLQ_OK || !comm->broken) memcpy(comm->error, r->error, sizeof comm->error);
     comm->stats = r->stats;
-    give_back(r);
+    hlq_request_give_back(r);
     return status;
 }
 
@@ -202,7 +211,7 @@ hlq_status hlq_wait(hlq_request *request, double timeout_s)
     double deadline = hlq_now() + timeout_s;
     for (;;) {
         hlq_progress(comm);
-        if (request->stage == HLQ_STAGE_ENDED) return collect(request);
+        if (request->stage == HLQ_STAGE_ENDED) return hlq_request_collect(request);
         double left = deadline - hlq_now();
         if (!(left > 0)) return HLQ_E_PENDING;
         hlq_progress_rest(comm, left);
@@ -214,20 +223,22 @@ hlq_status hlq_test(hlq_request *request, int *done)
     if (!request || !done) return HLQ_E_INVALID;
     hlq_progress(request->walk.comm);
     *done = request->stage == HLQ_STAGE_ENDED;
-    return *done ? collect(request) : HLQ_OK;
+    return *done ? hlq_request_collect(request) : HLQ_OK;
 }
 
 hlq_status hlq_request_run(const hlq_walk *asked, const hlq_call *call, hlq_stream stream)
 {
     hlq_request *r;
-    hlq_status status = start(asked, call, stream, 1, &r);
-    return status == HLQ_OK ? hlq_wait(r, HLQ_FOREVER) : status;
+    HLQ_TRY(admit(asked));
+    if (hlq_device_has(asked)) return hlq_device_start(asked, call, stream, NULL);
+    HLQ_TRY(start_on_host(asked, call, stream, 1, &r));
+    return hlq_wait(r, HLQ_FOREVER);
 }
 
 hlq_status hlq_request_compare(hlq_comm *comm, const hlq_terms *mine, hlq_terms *all)
 {
     hlq_walk nothing = {.comm = comm};
-    hlq_request *r = take(comm, &nothing);
+    hlq_request *r = hlq_request_take(comm, &nothing);
     if (!r) return HLQ_E_NOMEM;
     hlq_stages_begin(r, mine);
     hlq_status status = hlq_wait(r, HLQ_FOREVER); /* r is idle then, and still whole */

@@ -22,6 +22,8 @@
 #include "sizes.h"
 #include "walk.h"
 
+#include <transport/carrier.h>
+
 typedef enum hlq_stage {
     HLQ_STAGE_TERMS,
     HLQ_STAGE_COUNTS,
@@ -30,8 +32,18 @@ typedef enum hlq_stage {
     HLQ_STAGE_STEPS,
     HLQ_STAGE_SIZES, /* between two steps */
     HLQ_STAGE_VERDICT,
+    HLQ_STAGE_DEVICE, /* in place of all of them: it is on a stream */
     HLQ_STAGE_ENDED,
 } hlq_stage;
+
+/* A call on a device, as far as it is seen from the host: device/device.h. */
+typedef struct hlq_device_call {
+    struct hlq_device_report *seen; /* the host's copies, written by the device: one as soon as
+                                       terms were compared, one at the end */
+    hlq_marks marks;
+    double begun_at; /* when the host saw that its work had begun; 0 before */
+    int is_awaited;  /* somebody has the request */
+} hlq_device_call;
 
 /* What a rank has to say at the end of a stage. */
 typedef struct hlq_verdict {
@@ -69,12 +81,19 @@ struct hlq_request {
     hlq_verdict *verdicts, *given; /* size entries, and one */
     size_t *counts;                /* 2 × size: send_counts, recv_counts */
     hlq_sizes sizes;
+    hlq_device_call device;
     hlq_stats stats;
     char error[HLQ_ERROR_BYTES];
 };
 
 /* Memory for one more collective, in comm->idle: HLQ_E_NOMEM if there is none. */
 hlq_status hlq_request_prepare(hlq_comm *comm);
+
+/* A request for what is asked, last in the list of those under way; NULL: no memory. One that has
+   ended is given back, after its status was told to the caller, or collected, which tells it. */
+hlq_request *hlq_request_take(hlq_comm *comm, const hlq_walk *asked);
+void hlq_request_give_back(hlq_request *r);
+hlq_status hlq_request_collect(hlq_request *r);
 
 /* Compares terms alone, for creation; all: becomes every rank's, `size` entries. */
 hlq_status hlq_request_compare(hlq_comm *comm, const hlq_terms *mine, hlq_terms *all);

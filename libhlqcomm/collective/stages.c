@@ -28,10 +28,8 @@ static void expect(hlq_request *r)
 /* With exempt ranges, the target is for the rest, see exempt.c. */
 static int has_target_stage(const hlq_walk *w) { return w->target_nmse > 0 && !w->exempt_ranges; }
 
-hlq_terms hlq_stages_terms(hlq_request *r, const hlq_fault *f)
+hlq_terms hlq_terms_of(const hlq_walk *w, const hlq_fault *f)
 {
-    hlq_walk *w = &r->walk;
-    const hlq_probe *probe = &w->comm->probe;
     hlq_terms terms = {.wire_version = HLQ_WIRE_VERSION, .status = (int32_t)f->status};
     terms.value[HLQ_TERM_FUNCTION] = HLQ_FUNCTION_OF(w->operation, w->has_counts);
     snprintf(terms.sentence, sizeof terms.sentence, "%s", f->sentence);
@@ -44,6 +42,15 @@ hlq_terms hlq_stages_terms(hlq_request *r, const hlq_fault *f)
     terms.value[HLQ_TERM_TARGET] = hlq_term_from_double(w->target_nmse);
     terms.value[HLQ_TERM_MAX_ERROR] = hlq_term_from_double(w->max_error);
     terms.value[HLQ_TERM_EXEMPT] = hlq_checksum(w->exempt, w->exempt_ranges * sizeof *w->exempt, 0);
+    return terms;
+}
+
+hlq_terms hlq_stages_terms(hlq_request *r, const hlq_fault *f)
+{
+    hlq_walk *w = &r->walk;
+    const hlq_probe *probe = &w->comm->probe;
+    hlq_terms terms = hlq_terms_of(w, f);
+    if (f->status != HLQ_OK) return terms;
     terms.can_probe = r->is_blocking && w->is_auto && probe->is_wanted && !probe->is_done;
     const hlq_algorithm_entry *first = has_target_stage(w) ? &hlq_target : hlq_entry_of(w);
     size_t bytes = first->workspace_bytes(w);
@@ -331,6 +338,7 @@ void hlq_stages_advance(hlq_request *r)
         if (status == HLQ_OK) hlq_stages_end(r, HLQ_OK);
         else hlq_request_break(r, status);
         break;
+    case HLQ_STAGE_DEVICE:
     case HLQ_STAGE_ENDED: break;
     }
 }

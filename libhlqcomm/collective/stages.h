@@ -9,7 +9,8 @@
 #include "request.h"
 
 /* What this rank says of its call: what is wrong with it, or what has to be equal on all ranks.
-   Reserves the arena. */
+   Then, for a call on host tensors; reserves the arena. */
+hlq_terms hlq_terms_of(const hlq_walk *w, const hlq_fault *f);
 hlq_terms hlq_stages_terms(hlq_request *r, const hlq_fault *f);
 
 /* The first exchange: terms. */

@@ -42,6 +42,7 @@ typedef enum hlq_device_fault {
     HLQ_DEVICE_BASE,
     HLQ_DEVICE_CHECKSUM,       /* of the head, or of a segment that is not long; got nothing */
     HLQ_DEVICE_PIECE_CHECKSUM, /* got: the first piece whose differs */
+    HLQ_DEVICE_TERMS,          /* none of a segment: ranks were called with different things */
 } hlq_device_fault;
 
 /* What happened on the way: zeros when a collective begins. The first fault stays. */
@@ -71,8 +72,19 @@ typedef struct hlq_device_sums {
     int32_t *unit;
 } hlq_device_sums;
 
+/* What tell() takes at most: it is handed to a kernel as it is. */
+enum { HLQ_DEVICE_TOLD_BYTES = 512 };
+
 typedef struct hlq_device_wire {
     const char *name;
+
+    /* Brings so many bytes of the host, a multiple of 8, to memory of the device. */
+    int (*tell)(const void *data, size_t bytes, void *to, hlq_stream stream);
+
+    /* Of `count` things of so many bytes, one behind the other, all must equal number `own`, else
+       the first that does not is a HLQ_DEVICE_TERMS of that sender. */
+    int (*compare)(const void *told, size_t bytes, int count, int own, hlq_device_report *report,
+                   hlq_stream stream);
 
     /*
      * Writes a segment of blocks of a tensor with its residual, or if sums is not NULL, of an

@@ -323,17 +323,21 @@ HLQ_API int hlq_comm_size(const hlq_comm *comm);
  * known: "rank 2: recv is NULL". Empty if nothing failed. Valid until the next call on comm.
  */
 HLQ_API const char *hlq_comm_last_error(const hlq_comm *comm);
+/* HLQ_OK unless something has broken the communicator by now: then HLQ_E_BROKEN, and the sentence is
+   above. For calls on streams, which return before they are done. Looks, and does not wait. */
+HLQ_API HLQ_MUST_USE hlq_status hlq_comm_async_error(hlq_comm *comm);
 /* The same for the last failed creation in this thread. Never NULL. */
 HLQ_API const char *hlq_create_error(void);
 
 /*
  * THE COLLECTIVES, on n ranks. In all of them:
  *
- * send, recv  elements of dtype in host memory, any alignment. In place works where a rank's own
+ * send, recv  elements of dtype in host memory, any alignment; on communicators of hlqcomm/nccl.h
+ *             also in memory of a GPU, see there. In place works where a rank's own
  *             part stays where it is, as told below; other overlaps do not. Counts may be 0 (the
  *             pointers may then be NULL) and exceed 2^31.
  * call        per-call options, or NULL.
- * stream      NULL for host tensors.
+ * stream      NULL for host tensors; for those of a GPU, where their work goes.
  *
  * They return HLQ_OK on all ranks or an error on all. Arguments are compared across ranks first:
  * wrong or differing ones give HLQ_E_INVALID, HLQ_E_UNSUPPORTED, HLQ_E_MISMATCH or HLQ_E_REMOTE

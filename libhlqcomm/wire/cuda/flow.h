@@ -10,6 +10,8 @@
 
 #include <kernels/cuda/terms.cuh>
 
+#include <string.h>
+
 /* The accumulator's blocks, with the residual of source. */
 static inline hlq_source source_of_sums(const hlq_source *source, const hlq_device_sums *sums)
 {
@@ -20,6 +22,26 @@ static inline hlq_source source_of_sums(const hlq_source *source, const hlq_devi
     src.room = 0;
     src.last = NULL;
     return src;
+}
+
+template <typename Queue>
+static int tell(const void *data, size_t bytes, void *to, hlq_stream stream)
+{
+    hlq_told told = {};
+    Queue queue(stream);
+    told.words = bytes / 8;
+    memcpy(told.word, data, bytes);
+    queue.tell(told, static_cast<uint64_t *>(to));
+    return queue.error;
+}
+
+template <typename Queue>
+static int compare(const void *told, size_t bytes, int count, int own, hlq_device_report *report,
+                   hlq_stream stream)
+{
+    Queue queue(stream);
+    queue.compare(static_cast<const uint64_t *>(told), bytes / 8, count, own, report);
+    return queue.error;
 }
 
 /* Most of a segment is written anyway; but where its padding lies, the host does not know. */
@@ -119,6 +141,8 @@ static int poison(const hlq_device_report *report, hlq_dtype dtype, void *out, s
 template <typename Queue> static constexpr hlq_device_wire wire_of(const char *name)
 {
     return {name,
+            tell<Queue>,
+            compare<Queue>,
             write_segment<Queue>,
             open_segment<Queue>,
             sum_segments<Queue>,

@@ -89,6 +89,14 @@ HLQ_KERNEL unrotate_kernel(HLQ_GIVEN hlq_place place, const float *acc, const in
     unrotate_blocks(share_of_warp(), &place, acc, *unit, factor, dtype, out, elems, nonfinite);
 }
 
+HLQ_KERNEL tell_kernel(HLQ_GIVEN hlq_told told, uint64_t *to) { write_told(&told, to); }
+
+HLQ_KERNEL compare_kernel(const uint64_t *told, size_t words, int count, int own,
+                          hlq_device_report *report)
+{
+    compare_told(told, words, count, own, report);
+}
+
 HLQ_KERNEL poison_kernel(const hlq_device_report *report, hlq_dtype dtype, void *out, size_t elems)
 {
     poison_blocks(share_of_warp(), report, dtype, out, elems);
@@ -103,6 +111,14 @@ struct cuda_queue {
 
     void keep(int next) { error = error ? error : next; }
 
+    void tell(const hlq_told &told, uint64_t *to)
+    {
+        keep(launch_groups(tell_kernel, 1, 32, stream, told, to));
+    }
+    void compare(const uint64_t *told, size_t words, int count, int own, hlq_device_report *report)
+    {
+        keep(launch_groups(compare_kernel, 1, 32, stream, told, words, count, own, report));
+    }
     void clear(void *p, size_t bytes) { keep(cudaMemsetAsync(p, 0, bytes, stream)); }
     void exponents(const hlq_place *place, const hlq_source *src, int16_t *exponent)
     {

@@ -1,0 +1,293 @@
+/*
+ * A call's way onto the stream (device.h).
+ */
+#include "device.h"
+
+#include <collective/check.h>
+#include <collective/choose.h>
+#include <collective/progress.h>
+#include <collective/stages.h>
+
+#include <transport/transport_internal.h>
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(sizeof(hlq_terms) <= HLQ_DEVICE_TOLD_BYTES && sizeof(hlq_terms) % 8 == 0,
+               "terms are told to the device in one piece");
+
+/* Life --------------------------------------------------------------------------------------- */
+
+static hlq_device *new_device(const hlq_carrier *carrier, int size)
+{
+    hlq_device *d = calloc(1, sizeof *d);
+    if (!d) return NULL;
+    d->carrier = *carrier;
+    d->report = carrier->allocate(carrier->self, sizeof *d->report, 0);
+    d->captured = carrier->allocate(carrier->self, HLQ_SEEN * sizeof *d->captured, 1);
+    d->terms = carrier->allocate(carrier->self, (size_t)size * sizeof *d->terms, 0);
+    return d;
+}
+
+static int is_complete(const hlq_device *d) { return d && d->report && d->captured && d->terms; }
+
+void hlq_device_free(hlq_device *d)
+{
+    if (!d) return;
+    const hlq_carrier *c = &d->carrier;
+    while (d->room) {
+        hlq_device_room *room = d->room;
+        d->room = room->older;
+        c->release(c->self, room->memory, 0);
+        free(room);
+    }
+    c->release(c->self, d->terms, 0);
+    c->release(c->self, d->captured, 1);
+    c->release(c->self, d->report, 0);
+    free(d);
+}
+
+hlq_status hlq_comm_create_carried(const hlq_transport *transport, const hlq_carrier *carrier,
+                                   const hlq_options *options, hlq_comm **comm)
+{
+    hlq_device *device = new_device(carrier, transport->size);
+    if (!is_complete(device)) {
+        hlq_device_free(device);
+        transport->destroy(transport->self);
+        return hlq_create_failed(HLQ_E_NOMEM, "no memory on the device for a communicator");
+    }
+    return hlq_comm_create_on(transport, device, options, comm);
+}
+
+/* Checks ------------------------------------------------------------------------------------- */
+
+int hlq_device_has(const hlq_walk *asked)
+{
+    const hlq_device *d = asked->comm->device;
+    if (!d) return 0;
+    int sends_host = asked->send && !d->carrier.owns(d->carrier.self, asked->send);
+    int receives_host = asked->recv && !d->carrier.owns(d->carrier.self, asked->recv);
+    return !(sends_host && receives_host);
+}
+
+static hlq_fault fault(hlq_status status, const char *sentence)
+{
+    hlq_fault f = {.status = status};
+    snprintf(f.sentence, sizeof f.sentence, "%s", sentence);
+    return f;
+}
+
+static hlq_fault memory_fault(const hlq_walk *w, const hlq_call *call)
+{
+    const hlq_carrier *c = &w->comm->device->carrier;
+    const void *residual = call ? call->residual : NULL;
+    uintptr_t width = hlq_dtype_bytes(w->dtype);
+    if (w->send && !c->owns(c->self, w->send)) {
+        return fault(HLQ_E_INVALID, "send is not memory of the communicator's device");
+    }
+    if (w->recv && !c->owns(c->self, w->recv)) {
+        return fault(HLQ_E_INVALID, "recv is not memory of the communicator's device");
+    }
+    if (residual && !c->owns(c->self, residual)) {
+        return fault(HLQ_E_INVALID, "call.residual is not memory of the communicator's device");
+    }
+    if ((uintptr_t)w->send % width || (uintptr_t)w->recv % width ||
+        (uintptr_t)residual % sizeof(float)) {
+        return fault(HLQ_E_INVALID, "a tensor of the device is not aligned to its elements");
+    }
+    return fault(HLQ_OK, "");
+}
+
+/* What walks on a device do not have; w is complete. */
+static hlq_fault support_fault(const hlq_walk *w)
+{
+    const hlq_carrier *c = &w->comm->device->carrier;
+    int is_native = w->algorithm == HLQ_ALG_NATIVE;
+    if (w->target_nmse > 0) return fault(HLQ_E_UNSUPPORTED, "target mode is for host tensors");
+    if (w->max_error > 0) return fault(HLQ_E_UNSUPPORTED, "bound mode is for host tensors");
+    if (w->exempt_ranges) return fault(HLQ_E_UNSUPPORTED, "exempt ranges are for host tensors");
+    if (w->has_counts) return fault(HLQ_E_UNSUPPORTED, "counts per rank are for host tensors");
+    if (w->algorithm == HLQ_ALG_MODQ || w->algorithm == HLQ_ALG_HIERARCHICAL) {
+        return fault(HLQ_E_UNSUPPORTED, "tensors of a device have twoshot, oneshot and native");
+    }
+    if (is_native && hlq_is_sum(w->operation) && !(c->summed >> w->dtype & 1)) {
+        return fault(HLQ_E_UNSUPPORTED, "the carrier has no sums of this type");
+    }
+    return fault(HLQ_OK, "");
+}
+
+static hlq_fault complete(hlq_walk *w, const hlq_call *call)
+{
+    hlq_fault f = hlq_shape_fault(w, call);
+    if (f.status == HLQ_OK) f = memory_fault(w, call);
+    if (f.status == HLQ_OK) f = hlq_buffer_fault(w, call);
+    if (f.status != HLQ_OK) return f;
+    hlq_complete(w, call);
+    return support_fault(w);
+}
+
+/* Onto the stream ----------------------------------------------------------------------------- */
+
+static hlq_status reserve(hlq_walk *w, int captured, uint8_t **memory)
+{
+    hlq_device *d = w->comm->device;
+    size_t had = d->room ? d->room->bytes : 0;
+    size_t bytes = w->count && w->size > 1 ? hlq_device_walk_bytes(w) : 0;
+    if (bytes > had) {
+        if (captured) {
+            return hlq_fail(w, HLQ_E_INVALID,
+                            "a capture has no workspace of %zu bytes: make the call once before",
+                            bytes);
+        }
+        hlq_device_room *room = calloc(1, sizeof *room);
+        size_t wanted = bytes > 2 * had ? bytes : 2 * had;
+        uint8_t *got = room ? d->carrier.allocate(d->carrier.self, wanted, 0) : NULL;
+        if (!got) {
+            free(room);
+            return hlq_fail(w, HLQ_E_NOMEM, "no memory on the device for %zu bytes of workspace",
+                            wanted);
+        }
+        *room = (hlq_device_room){d->room, got, wanted};
+        d->room = room;
+    }
+    *memory = d->room ? d->room->memory : NULL;
+    return HLQ_OK;
+}
+
+static hlq_status of_device(const hlq_walk *w, int code, const char *what)
+{
+    if (code == 0) return HLQ_OK;
+    return hlq_fail(w, HLQ_E_TRANSPORT, "the device refused to %s: error %d", what, code);
+}
+
+/* This rank's terms to all; the device compares. The host can hear of it at once: what follows may
+   hang. */
+static hlq_status put_terms(hlq_walk *w, const hlq_terms *mine, hlq_device_report *seen,
+                            hlq_stream stream)
+{
+    const hlq_device *d = w->comm->device;
+    const hlq_carrier *c = &d->carrier;
+    hlq_terms sealed = *mine;
+    hlq_terms_seal(&sealed);
+    HLQ_TRY(c->zero(c->self, d->report, sizeof *d->report, stream, w->error));
+    int code = c->wire->tell(&sealed, sizeof sealed, d->terms + w->rank, stream);
+    HLQ_TRY(of_device(w, code, "tell terms"));
+    HLQ_TRY(c->gather(c->self, d->terms, sizeof sealed, stream, w->error));
+    code = c->wire->compare(d->terms, sizeof sealed, w->size, w->rank, d->report, stream);
+    HLQ_TRY(of_device(w, code, "compare terms"));
+    return c->copy(c->self, seen, d->report, sizeof *seen, stream, w->error);
+}
+
+static hlq_status put_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream)
+{
+    const hlq_device *d = w->comm->device;
+    const hlq_carrier *c = &d->carrier;
+    size_t elems = hlq_recv_elems(w);
+    if (!w->count) return HLQ_OK;
+    if (w->size == 1) {
+        if (w->send == w->recv) return HLQ_OK;
+        size_t bytes = elems * hlq_dtype_bytes(w->dtype);
+        return c->copy(c->self, w->recv, w->send, bytes, stream, w->error);
+    }
+    HLQ_TRY(hlq_device_walk(w, memory, stream));
+    if (!hlq_dtype_is_float(w->dtype)) return HLQ_OK;
+    int code = c->wire->poison(d->report, w->dtype, w->recv, elems, stream);
+    return of_device(w, code, "check results");
+}
+
+static void account(hlq_request *r)
+{
+    const hlq_walk *w = &r->walk;
+    hlq_stats *s = &r->stats;
+    int alone = w->size == 1 || !w->count;
+    s->algorithm = w->algorithm;
+    s->count = w->count;
+    s->bytes_sent = alone ? 0 : hlq_device_wire_bytes(w);
+    s->bytes_received = s->bytes_sent; /* all ranks have equal parts, but for a block */
+    s->control_bytes = (uint64_t)(w->size - 1) * sizeof(hlq_terms);
+    s->bits = w->algorithm == HLQ_ALG_NATIVE ? 0 : w->bits;
+    s->bits_per_elem = hlq_bits_per_elem(s->bytes_sent, hlq_sent_elems(w));
+    w->comm->stats = *s;
+}
+
+/* All of a call. f: what is wrong with it, which the others hear before this rank leaves. */
+static hlq_status put(hlq_request *r, const hlq_fault *f, hlq_stream stream, int *captured)
+{
+    hlq_walk *w = &r->walk;
+    const hlq_device *d = w->comm->device;
+    const hlq_carrier *c = &d->carrier;
+    uint8_t *memory = NULL;
+    hlq_terms mine = hlq_terms_of(w, f);
+    HLQ_TRY(c->begin(c->self, stream, &r->device.marks, captured, w->error));
+    HLQ_TRY(f->status == HLQ_OK ? reserve(w, *captured, &memory) : HLQ_OK);
+    hlq_device_report *seen = *captured ? d->captured : r->device.seen;
+    HLQ_TRY(put_terms(w, &mine, &seen[HLQ_SEEN_TERMS], stream));
+    HLQ_TRY(c->mark(c->self, stream, &r->device.marks, HLQ_MARK_COMPARED, w->error));
+    if (f->status == HLQ_OK) HLQ_TRY(put_walk(w, memory, stream));
+    HLQ_TRY(c->copy(c->self, &seen[HLQ_SEEN_END], d->report, sizeof *seen, stream, w->error));
+    return c->mark(c->self, stream, &r->device.marks, HLQ_MARK_ENDED, w->error);
+}
+
+/* Collectives on host tensors are over first: NCCL has one order for all. */
+static void finish_others(hlq_comm *comm)
+{
+    for (hlq_request *r = comm->active; r; r = r->next) {
+        while (r->stage != HLQ_STAGE_DEVICE && r->stage != HLQ_STAGE_ENDED) {
+            hlq_progress(comm);
+            hlq_progress_rest(comm, HLQ_FOREVER);
+        }
+    }
+}
+
+/* A request with room for a report. */
+static hlq_request *prepare(hlq_comm *comm, const hlq_walk *asked)
+{
+    const hlq_carrier *c = &comm->device->carrier;
+    hlq_request *r = hlq_request_take(comm, asked);
+    if (!r) return NULL;
+    r->stage = HLQ_STAGE_DEVICE;
+    if (!r->device.seen) {
+        r->device.seen = c->allocate(c->self, HLQ_SEEN * sizeof *r->device.seen, 1);
+    }
+    if (r->device.seen) {
+        memset(r->device.seen, 0, HLQ_SEEN * sizeof *r->device.seen);
+        return r;
+    }
+    r->stage = HLQ_STAGE_ENDED;
+    hlq_request_give_back(r);
+    return NULL;
+}
+
+hlq_status hlq_device_start(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
+                            hlq_request **request)
+{
+    hlq_comm *comm = asked->comm;
+    int captured = 0;
+    finish_others(comm);
+    hlq_device_reap(comm);
+    if (comm->broken) return HLQ_E_BROKEN;
+    hlq_request *r = prepare(comm, asked);
+    if (!r) {
+        hlq_comm_break(comm, HLQ_E_NOMEM, "no memory for another collective at a time");
+        return HLQ_E_NOMEM;
+    }
+    hlq_walk *w = &r->walk;
+    hlq_fault f = complete(w, call);
+    r->device.is_awaited = request != NULL;
+    hlq_status status = put(r, &f, stream, &captured);
+    if (status != HLQ_OK) {
+        hlq_request_break(r, status);
+    } else if (f.status != HLQ_OK) {
+        /* Others hear it from the terms. An abort would keep those from them. */
+        status = hlq_fail(w, f.status, "rank %d: %s", w->rank, f.sentence);
+        comm->broken = 1;
+        hlq_stages_end(r, status);
+    } else {
+        account(r);
+        if (captured) hlq_stages_end(r, HLQ_OK);
+    }
+    if (request) *request = r;
+    return request || r->stage != HLQ_STAGE_ENDED ? HLQ_OK : hlq_request_collect(r);
+}

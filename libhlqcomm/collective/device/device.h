@@ -1,0 +1,66 @@
+/*
+ * Collectives on tensors of a device: what a communicator over a carrier has besides.
+ *
+ *   caller's stream   terms, compared ─▶ walk ─▶ NaN if there was a fault ─▶ report to the host
+ *
+ * A report is one call's; its first fault stays, and breaks the communicator when the host sees it.
+ */
+#ifndef HLQ_COLLECTIVE_DEVICE_H
+#define HLQ_COLLECTIVE_DEVICE_H
+
+#include <collective/request.h>
+
+#include <transport/carrier.h>
+
+/* Memory of the device for calls, one after the other. Graphs go on using what they were captured
+   with, so that none is freed before the communicator is; each is twice as large as the last. */
+typedef struct hlq_device_room {
+    struct hlq_device_room *older;
+    uint8_t *memory;
+    size_t bytes;
+} hlq_device_room;
+
+/* A report's copies for the host. */
+enum { HLQ_SEEN_TERMS, HLQ_SEEN_END, HLQ_SEEN };
+
+typedef struct hlq_device {
+    hlq_carrier carrier;
+    hlq_device_room *room;       /* newest first */
+    hlq_device_report *report;   /* on the device: of the call under way */
+    hlq_device_report *captured; /* the host's, HLQ_SEEN of them: where graphs leave theirs */
+    hlq_terms *terms;            /* on the device: of all ranks, of the call under way */
+} hlq_device;
+
+/* A communicator over a transport, for messages of the host, and a carrier, which end together. */
+HLQ_API hlq_status hlq_comm_create_carried(const hlq_transport *transport,
+                                           const hlq_carrier *carrier, const hlq_options *options,
+                                           hlq_comm **comm);
+void hlq_device_free(hlq_device *device); /* NULL is fine */
+
+/* Whether a call's tensors are the device's. */
+int hlq_device_has(const hlq_walk *asked);
+
+/* Puts a call onto the stream. request: NULL if nobody will wait for it. */
+hlq_status hlq_device_start(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
+                            hlq_request **request);
+
+/* Bytes of device memory that the walk takes; what it sends. */
+size_t hlq_device_walk_bytes(const hlq_walk *w);
+uint64_t hlq_device_wire_bytes(const hlq_walk *w);
+
+/* Puts a walk onto the stream. memory: hlq_device_walk_bytes() of them. */
+hlq_status hlq_device_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream);
+
+/* One look at a call under way; ends its request when it is over. What that had of the carrier's
+   goes when it is given back; its report, when it is freed. */
+void hlq_device_poll(hlq_request *r);
+void hlq_device_forget(hlq_request *r);
+void hlq_device_release(hlq_request *r);
+
+/* Gives back what calls that nobody waits for had, if they are over. */
+void hlq_device_reap(hlq_comm *comm);
+
+/* Waits for all calls under way, as long as they may take. */
+void hlq_device_finish(hlq_comm *comm);
+
+#endif

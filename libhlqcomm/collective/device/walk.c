@@ -1,0 +1,301 @@
+/*
+ * The walks on a device. Segments and their lengths are those of the host's walks (legs.h), so are
+ * the bytes; only the order differs in which they are written, which nothing depends on.
+ */
+#include "device.h"
+
+#include <collective/algorithms/legs.h>
+#include <collective/choose.h>
+
+#include <string.h>
+
+/* One walk's memory: segments, and what they become. */
+typedef struct space {
+    hlq_device_segment *out, *in; /* one per rank, the host's */
+    hlq_device_segment *term;     /* the same, those of a sum */
+    hlq_device_sums sums;
+    void *copy; /* of send, where NCCL cannot work in place */
+} space;
+
+typedef struct job {
+    hlq_walk *w;
+    const hlq_carrier *carrier;
+    const hlq_device_wire *wire;
+    hlq_device_report *report;
+    hlq_stream stream;
+    space s;
+} job;
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
+
+static int goes_to_all(const hlq_walk *w)
+{
+    int is_sum = w->operation == HLQ_ALL_REDUCE;
+    return w->operation == HLQ_ALL_GATHER || (is_sum && w->algorithm == HLQ_ALG_ONESHOT);
+}
+
+/* Whether this rank writes a segment for rank p; for itself: that for all. */
+static int is_written(const hlq_walk *w, int p)
+{
+    if (p == w->rank) return goes_to_all(w) || hlq_is_coded_twice(w);
+    return !goes_to_all(w);
+}
+
+static size_t part_bytes(const hlq_walk *w, const hlq_part *part)
+{
+    return hlq_part_frame(w, part, w->rank, HLQ_LEG_PARTS).bytes;
+}
+
+static hlq_device_segment take_segment(hlq_arena *device, size_t bytes, size_t blocks)
+{
+    return (hlq_device_segment){
+        .segment = hlq_arena_take(device, bytes),
+        .scratch = hlq_arena_take(device, bytes ? hlq_device_scratch_bytes(blocks) : 0),
+    };
+}
+
+/* Both arenas may be without memory, and then only count. */
+static space lay_out(const hlq_walk *w, hlq_arena *host, hlq_arena *device)
+{
+    size_t n = (size_t)w->size;
+    space s = {.out = NULL};
+    if (w->algorithm == HLQ_ALG_NATIVE) {
+        int in_place = w->operation == HLQ_ALL_TO_ALL && w->send == w->recv;
+        s.copy =
+            hlq_arena_take(device, in_place ? hlq_send_elems(w) * hlq_dtype_bytes(w->dtype) : 0);
+        return s;
+    }
+    s.out = hlq_arena_take(host, n * sizeof *s.out);
+    s.in = hlq_arena_take(host, n * sizeof *s.in);
+    s.term = hlq_arena_take(host, n * sizeof *s.term);
+    for (int p = 0; p < w->size; p++) {
+        hlq_part to = hlq_part_to(w, p), from = hlq_part_from(w, p);
+        hlq_part arriving = hlq_part_arriving(w, p);
+        size_t coming = larger(part_bytes(w, &arriving), part_bytes(w, &from));
+        size_t blocks = larger(arriving.place.blocks, from.place.blocks);
+        size_t written = is_written(w, p) ? part_bytes(w, &to) : 0;
+        hlq_device_segment out = take_segment(device, written, to.place.blocks);
+        hlq_device_segment in = take_segment(device, p == w->rank ? 0 : coming, blocks);
+        if (!host->base) continue;
+        s.out[p] = out;
+        s.in[p] = p == w->rank ? out : in;
+    }
+    size_t blocks = hlq_is_sum(w->operation) ? hlq_part_to(w, w->rank).place.blocks : 0;
+    s.sums.acc = hlq_arena_take(device, blocks * HLQ_BLOCK_ELEMS * sizeof(float));
+    s.sums.exponent = hlq_arena_take(device, blocks * sizeof(int16_t));
+    s.sums.unit = hlq_arena_take(device, sizeof(int32_t));
+    return s;
+}
+
+size_t hlq_device_walk_bytes(const hlq_walk *w)
+{
+    hlq_arena host = {NULL, 0, 0}, device = {NULL, 0, 0};
+    lay_out(w, &host, &device);
+    return device.used;
+}
+
+uint64_t hlq_device_wire_bytes(const hlq_walk *w) { return hlq_entry_of(w)->wire_bytes(w); }
+
+static hlq_status of_device(const hlq_walk *w, int code, const char *what)
+{
+    if (code == 0) return HLQ_OK;
+    return hlq_fail(w, HLQ_E_TRANSPORT, "the device refused to %s: error %d", what, code);
+}
+
+/* Segments ------------------------------------------------------------------------------------ */
+
+/* What leg it is in, and whose, decides how it is read. */
+static void set_frame(const job *j, hlq_device_segment *s, const hlq_part *part, int p, int leg)
+{
+    s->frame = hlq_part_frame(j->w, part, p, leg);
+}
+
+static hlq_status write_part(const job *j, int p, int leg, const hlq_device_sums *sums)
+{
+    const hlq_walk *w = j->w;
+    hlq_device_segment *s = &j->s.out[p];
+    hlq_part to = hlq_part_to(w, p);
+    hlq_source source = hlq_source_of(w, &to);
+    set_frame(j, s, &to, w->rank, leg);
+    if (!s->frame.bytes) return HLQ_OK;
+    return of_device(w, j->wire->write(s, &source, sums, j->report, j->stream), "encode");
+}
+
+static hlq_status open_segment(const job *j, const hlq_device_segment *s)
+{
+    if (!s->frame.bytes) return HLQ_OK;
+    return of_device(j->w, j->wire->open(s, j->report, j->stream), "open a message");
+}
+
+/* Every rank's message to its owner; or the own one to all. Then all that came are opened. */
+static hlq_status exchange(const job *j, int is_to_all)
+{
+    hlq_walk *w = j->w;
+    for (int p = 0; p < w->size; p++) {
+        const hlq_device_segment *out = &j->s.out[is_to_all ? w->rank : p], *in = &j->s.in[p];
+        w->out[p] = (hlq_message){out->segment, out->frame.bytes};
+        w->in[p] = (hlq_message){in->segment, in->frame.bytes};
+    }
+    HLQ_TRY(j->carrier->exchange(j->carrier->self, w->out, w->in, j->stream, w->error));
+    for (int p = 0; p < w->size; p++) {
+        if (p == w->rank && !is_to_all) continue; /* no message to itself */
+        HLQ_TRY(open_segment(j, &j->s.in[p]));
+    }
+    return HLQ_OK;
+}
+
+static hlq_status send_parts(const job *j)
+{
+    hlq_walk *w = j->w;
+    for (int p = 0; p < w->size; p++) {
+        hlq_part arriving = hlq_part_arriving(w, p);
+        if (p == w->rank) continue;
+        set_frame(j, &j->s.in[p], &arriving, p, HLQ_LEG_PARTS);
+        HLQ_TRY(write_part(j, p, HLQ_LEG_PARTS, NULL));
+    }
+    return exchange(j, 0);
+}
+
+/* The own part, or its sum, to all. */
+static hlq_status send_own(const job *j, int leg, const hlq_device_sums *sums)
+{
+    const hlq_walk *w = j->w;
+    HLQ_TRY(write_part(j, w->rank, leg, sums));
+    for (int p = 0; p < w->size; p++) {
+        hlq_part from = hlq_part_from(w, p);
+        if (p == w->rank) j->s.in[p] = j->s.out[p];
+        else set_frame(j, &j->s.in[p], &from, p, leg);
+    }
+    return exchange(j, 1);
+}
+
+/* What came ----------------------------------------------------------------------------------- */
+
+/* Every rank's code of the own part; this rank's own numbers as they are, if they are not coded. */
+static hlq_status add_up(const job *j, int own_is_coded)
+{
+    const hlq_walk *w = j->w;
+    hlq_part part = hlq_part_to(w, w->rank);
+    hlq_source own = hlq_source_of(w, &part);
+    int terms = 0;
+    if (!part.place.blocks) return HLQ_OK;
+    for (int p = 0; p < w->size; p++) {
+        if (p != w->rank || own_is_coded) j->s.term[terms++] = j->s.in[p];
+    }
+    int code =
+        j->wire->sum(j->s.term, terms, own_is_coded ? NULL : &own, w->rank, &j->s.sums, j->stream);
+    return of_device(w, code, "add up");
+}
+
+static hlq_status finish_sums(const job *j)
+{
+    const hlq_walk *w = j->w;
+    hlq_part part = hlq_part_to(w, w->rank);
+    if (!part.place.blocks) return HLQ_OK;
+    int code = j->wire->unrotate(&part.place, &j->s.sums, hlq_output_factor(w), w->dtype, w->recv,
+                                 part.elems, j->report, j->stream);
+    return of_device(w, code, "decode sums");
+}
+
+static hlq_status decode_parts(const job *j, int own_is_coded)
+{
+    const hlq_walk *w = j->w;
+    for (int p = 0; p < w->size; p++) {
+        const hlq_device_segment *s = &j->s.in[p];
+        hlq_part from = hlq_part_from(w, p);
+        if ((p == w->rank && !own_is_coded) || !s->frame.bytes) continue;
+        int code = j->wire->decode(s, hlq_output_factor(w), w->dtype, hlq_output_of(w, &from),
+                                   from.elems, j->report, j->stream);
+        HLQ_TRY(of_device(w, code, "decode"));
+    }
+    return HLQ_OK;
+}
+
+/* The walks ----------------------------------------------------------------------------------- */
+
+static hlq_status all_reduce(const job *j)
+{
+    int is_twoshot = hlq_is_coded_twice(j->w);
+    if (is_twoshot) {
+        HLQ_TRY(send_parts(j));
+        HLQ_TRY(add_up(j, 0));
+        HLQ_TRY(send_own(j, HLQ_LEG_SUMS, &j->s.sums));
+        return decode_parts(j, 1);
+    }
+    HLQ_TRY(send_own(j, HLQ_LEG_PARTS, NULL));
+    HLQ_TRY(add_up(j, 1));
+    return finish_sums(j);
+}
+
+static hlq_status reduce_scatter(const job *j)
+{
+    const hlq_walk *w = j->w;
+    hlq_part part = hlq_part_to(w, w->rank);
+    HLQ_TRY(send_parts(j));
+    HLQ_TRY(add_up(j, 0));
+    HLQ_TRY(finish_sums(j));
+    if (!w->residual) return HLQ_OK; /* all of the own part is told */
+    return j->carrier->zero(j->carrier->self, w->residual + part.start,
+                            part.elems * sizeof *w->residual, j->stream, w->error);
+}
+
+static hlq_status copy_own_part(const job *j)
+{
+    const hlq_walk *w = j->w;
+    hlq_part to = hlq_part_to(w, w->rank), from = hlq_part_from(w, w->rank);
+    const void *own = hlq_source_of(w, &to).data;
+    void *place = hlq_output_of(w, &from);
+    size_t bytes = to.elems * hlq_dtype_bytes(w->dtype);
+    if (own == place || !bytes) return HLQ_OK;
+    return j->carrier->copy(j->carrier->self, place, own, bytes, j->stream, w->error);
+}
+
+static hlq_status native(const job *j)
+{
+    const hlq_walk *w = j->w;
+    const hlq_carrier *c = j->carrier;
+    const void *send = w->send;
+    if (w->operation == HLQ_ALL_TO_ALL && w->send == w->recv) {
+        size_t bytes = hlq_send_elems(w) * hlq_dtype_bytes(w->dtype);
+        HLQ_TRY(c->copy(c->self, j->s.copy, send, bytes, j->stream, w->error));
+        send = j->s.copy;
+    }
+    return c->native(c->self, w->operation, send, w->recv, w->count, w->dtype, w->op, j->stream,
+                     w->error);
+}
+
+static hlq_status walk(const job *j)
+{
+    const hlq_walk *w = j->w;
+    if (w->algorithm == HLQ_ALG_NATIVE) return native(j);
+    switch (w->operation) {
+    case HLQ_ALL_REDUCE: return all_reduce(j);
+    case HLQ_REDUCE_SCATTER: return reduce_scatter(j);
+    case HLQ_ALL_GATHER: HLQ_TRY(send_own(j, HLQ_LEG_PARTS, NULL)); return decode_parts(j, 1);
+    case HLQ_ALL_TO_ALL: break;
+    }
+    HLQ_TRY(copy_own_part(j));
+    HLQ_TRY(send_parts(j));
+    return decode_parts(j, 0);
+}
+
+hlq_status hlq_device_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream)
+{
+    const hlq_device *device = w->comm->device;
+    hlq_arena counting = {NULL, 0, 0}, none = {NULL, 0, 0};
+    lay_out(w, &counting, &none);
+    if (hlq_arena_reserve(&w->arena, counting.used) != HLQ_OK) {
+        return hlq_fail(w, HLQ_E_NOMEM, "no memory for %zu bytes of workspace", counting.used);
+    }
+    if (counting.used) memset(w->arena.base, 0, counting.used);
+    hlq_arena host = w->arena, on_device = {memory, 0, hlq_device_walk_bytes(w)};
+    job j = {
+        .w = w,
+        .carrier = &device->carrier,
+        .wire = device->carrier.wire,
+        .report = device->report,
+        .stream = stream,
+        .s = lay_out(w, &host, &on_device),
+    };
+    return walk(&j);
+}

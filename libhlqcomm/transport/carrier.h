@@ -1,0 +1,75 @@
+/*
+ * A carrier from device memory to device memory, in the order of streams: what a transport
+ * (hlqcomm/transport.h) is for tensors of the host. Collectives on tensors of a device put all
+ * their work onto the caller's stream and return; nothing below waits for a stream or for ranks,
+ * unless it says so.
+ *
+ *   caller's stream   ──│ terms │ encode ─▶ exchange ─▶ sum ─▶ exchange ─▶ decode │──▶
+ *                     BEGUN  COMPARED                                          ENDED
+ *
+ * Functions that return a status write a sentence to error (HLQ_ERROR_BYTES) when it is not HLQ_OK.
+ */
+#ifndef HLQ_TRANSPORT_CARRIER_H
+#define HLQ_TRANSPORT_CARRIER_H
+
+#include <hlqcomm/transport.h>
+#include <wire/device.h>
+
+/* Marks that a call's work leaves on its stream, for the host to see how far that has come. */
+typedef enum hlq_mark {
+    HLQ_MARK_BEGUN,
+    HLQ_MARK_COMPARED,
+    HLQ_MARK_ENDED,
+    HLQ_MARKS,
+} hlq_mark;
+
+typedef struct hlq_marks {
+    void *event[HLQ_MARKS]; /* the carrier's own */
+} hlq_marks;
+
+typedef struct hlq_carrier {
+    void *self;
+    const hlq_device_wire *wire; /* what codes on the device */
+    uint32_t summed;             /* 1 << dtype for those that native() can add up */
+
+    /* Whether p is memory of the device. */
+    int (*owns)(void *self, const void *p);
+
+    /* Memory of the device, or of the host where the device can write; aligned to 256 bytes,
+       zeros; NULL if there is none. May wait for the device. */
+    void *(*allocate)(void *self, size_t bytes, int is_host);
+    void (*release)(void *self, void *memory, int is_host);
+
+    /*
+     * A call's work goes between begin(), after which the stream waits for the call before, on
+     * whatever stream it was, and the mark ENDED. In a stream that is being captured into a graph,
+     * *captured becomes 1, and there are no marks: it is for the caller to keep launches in order.
+     * *passed: how many marks the work has passed. They live until forget().
+     */
+    hlq_status (*begin)(void *self, hlq_stream stream, hlq_marks *marks, int *captured,
+                        char *error);
+    hlq_status (*mark)(void *self, hlq_stream stream, hlq_marks *marks, hlq_mark which,
+                       char *error);
+    hlq_status (*look)(void *self, const hlq_marks *marks, int *passed, char *error);
+    void (*forget)(void *self, hlq_marks *marks);
+
+    /* send[p] goes to rank p, recv[p] comes from there, for all p but the own rank. Lengths match.
+       Then: `bytes` from every rank, one behind the other in recv, where the own part is already. */
+    hlq_status (*exchange)(void *self, const hlq_message *send, const hlq_message *recv,
+                           hlq_stream stream, char *error);
+    hlq_status (*gather)(void *self, void *recv, size_t bytes, hlq_stream stream, char *error);
+
+    /* A whole operation on plain numbers, by the carrier's own means. */
+    hlq_status (*native)(void *self, hlq_operation operation, const void *send, void *recv,
+                         size_t count, hlq_dtype dtype, hlq_op op, hlq_stream stream, char *error);
+
+    /* Within the device, or from there to the host's memory of allocate(). */
+    hlq_status (*copy)(void *self, void *to, const void *from, size_t bytes, hlq_stream stream,
+                       char *error);
+    hlq_status (*zero)(void *self, void *to, size_t bytes, hlq_stream stream, char *error);
+
+    /* From the device now, whatever its streams are at: waits for the copy alone. */
+    hlq_status (*fetch)(void *self, void *to, const void *from, size_t bytes, char *error);
+} hlq_carrier;
+
+#endif

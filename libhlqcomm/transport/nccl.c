@@ -1,0 +1,300 @@
+/*
+ * NCCL as a transport: messages of the host are staged in pinned memory, copied to the device, sent
+ * from there, and back the same way. So all that works over MPI works over NCCL, too; tensors of
+ * the device do not come this way (nccl_carrier.c).
+ *
+ *   send[p] ─▶ staged ─▶ device ══ NCCL ══▶ device ─▶ staged ─▶ recv[p]       one stream
+ */
+#include "nccl_endpoint.h"
+
+#include "transport_internal.h"
+#include <collective/device/device.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int nccl_enter(const nccl_endpoint *e)
+{
+    int device = e->device;
+    if (e->cuda->get_device(&device) == 0 && device != e->device) e->cuda->set_device(e->device);
+    return device;
+}
+
+void nccl_leave(const nccl_endpoint *e, int device)
+{
+    if (device != e->device) e->cuda->set_device(device);
+}
+
+hlq_status nccl_check_cuda(const nccl_endpoint *e, int code, const char *what, char *error)
+{
+    if (code == 0) return HLQ_OK;
+    snprintf(error, HLQ_ERROR_BYTES, "CUDA failed to %s: %.120s", what,
+             e->cuda->error_string(code));
+    return HLQ_E_TRANSPORT;
+}
+
+static hlq_status nccl_failed(const nccl_endpoint *e, int result, const char *what, char *error)
+{
+    snprintf(error, HLQ_ERROR_BYTES, "NCCL failed to %s: %.120s", what,
+             e->nccl->GetErrorString(result));
+    return HLQ_E_TRANSPORT;
+}
+
+hlq_status nccl_check(const nccl_endpoint *e, int result, const char *what, char *error)
+{
+    double deadline = hlq_now() + e->timeout_s;
+    while (result == HLQ_NCCL_IN_PROGRESS && e->comm && hlq_now() < deadline) {
+        int state = HLQ_NCCL_SUCCESS;
+        result = e->nccl->CommGetAsyncError(e->comm, &state);
+        if (result == HLQ_NCCL_SUCCESS) result = state;
+        if (result == HLQ_NCCL_IN_PROGRESS) sched_yield();
+    }
+    if (result == HLQ_NCCL_SUCCESS) return HLQ_OK;
+    return nccl_failed(e, result, what, error);
+}
+
+hlq_status nccl_look(const nccl_endpoint *e, char *error)
+{
+    int state = HLQ_NCCL_SUCCESS;
+    if (!e->comm) {
+        snprintf(error, HLQ_ERROR_BYTES, "the NCCL communicator was aborted");
+        return HLQ_E_TRANSPORT;
+    }
+    int result = e->nccl->CommGetAsyncError(e->comm, &state);
+    if (result == HLQ_NCCL_SUCCESS) result = state;
+    if (result == HLQ_NCCL_SUCCESS || result == HLQ_NCCL_IN_PROGRESS) return HLQ_OK;
+    return nccl_failed(e, result, "carry a message", error);
+}
+
+hlq_status nccl_exchange(const nccl_endpoint *e, const hlq_message *send, const hlq_message *recv,
+                         hlq_stream stream, char *error)
+{
+    const hlq_nccl_calls *nccl = e->nccl;
+    int result = nccl->GroupStart();
+    for (int d = 1; d < e->size && result == HLQ_NCCL_SUCCESS; d++) {
+        int to = (e->rank + d) % e->size, from = (e->rank - d + e->size) % e->size;
+        if (send[to].bytes) {
+            result = nccl->Send(send[to].data, send[to].bytes, HLQ_NCCL_UINT8, to, e->comm, stream);
+        }
+        if (recv[from].bytes && result == HLQ_NCCL_SUCCESS) {
+            result = nccl->Recv(recv[from].data, recv[from].bytes, HLQ_NCCL_UINT8, from, e->comm,
+                                stream);
+        }
+    }
+    int ended = nccl->GroupEnd();
+    return nccl_check(e, result == HLQ_NCCL_SUCCESS ? ended : result, "send messages", error);
+}
+
+/* Messages of the host ----------------------------------------------------------------------- */
+
+static size_t all_bytes(const nccl_endpoint *e, const hlq_message *m)
+{
+    size_t bytes = 0;
+    for (int p = 0; p < e->size; p++) bytes += p == e->rank ? 0 : m[p].bytes;
+    return bytes;
+}
+
+static void free_staged(nccl_endpoint *e)
+{
+    if (e->staged) e->cuda->release_host(e->staged);
+    if (e->on_device) e->cuda->release(e->on_device);
+    e->staged = e->on_device = NULL;
+    e->room = 0;
+}
+
+static hlq_status reserve(nccl_endpoint *e, size_t bytes, char *error)
+{
+    void *staged = NULL, *on_device = NULL;
+    if (bytes <= e->room) return HLQ_OK;
+    free_staged(e);
+    int failed = e->cuda->allocate_host(&staged, bytes) || e->cuda->allocate(&on_device, bytes);
+    e->staged = staged;
+    e->on_device = on_device;
+    if (!failed) e->room = bytes;
+    else snprintf(error, HLQ_ERROR_BYTES, "no memory for %zu bytes of messages", bytes);
+    return failed ? HLQ_E_NOMEM : HLQ_OK;
+}
+
+/* The messages of one direction, from `base` on, one behind the other. */
+static void place_messages(const nccl_endpoint *e, const hlq_message *m, char *base,
+                           hlq_message *placed)
+{
+    for (int p = 0; p < e->size; p++) {
+        size_t bytes = p == e->rank ? 0 : m[p].bytes;
+        placed[p] = (hlq_message){base, bytes};
+        base += bytes;
+    }
+}
+
+static hlq_status carry(nccl_endpoint *e, const hlq_exchange *exchange, char *error)
+{
+    const hlq_cuda_calls *cuda = e->cuda;
+    size_t n = (size_t)e->size, out = all_bytes(e, exchange->send);
+    size_t in = all_bytes(e, exchange->recv);
+    hlq_message *send = malloc(2 * n * sizeof *send), *recv = send + n;
+    if (!send) {
+        snprintf(error, HLQ_ERROR_BYTES, "out of memory for messages");
+        return HLQ_E_NOMEM;
+    }
+    place_messages(e, exchange->send, e->staged, send);
+    for (size_t p = 0; p < n; p++) {
+        if (send[p].bytes) memcpy(send[p].data, exchange->send[p].data, send[p].bytes);
+    }
+    place_messages(e, exchange->send, e->on_device, send);
+    place_messages(e, exchange->recv, e->on_device + out, recv);
+    hlq_status status = HLQ_OK;
+    if (out) {
+        int code = cuda->copy(e->on_device, e->staged, out, e->stream);
+        status = nccl_check_cuda(e, code, "copy messages", error);
+    }
+    if (status == HLQ_OK) status = nccl_exchange(e, send, recv, e->stream, error);
+    if (status == HLQ_OK && in) {
+        int code = cuda->copy(e->staged + out, e->on_device + out, in, e->stream);
+        status = nccl_check_cuda(e, code, "copy messages", error);
+    }
+    if (status == HLQ_OK) {
+        status = nccl_check_cuda(e, cuda->event_record(e->arrived, e->stream), "mark", error);
+    }
+    free(send);
+    return status;
+}
+
+static hlq_status start(void *self, hlq_exchange *exchange, char *error)
+{
+    nccl_endpoint *e = self;
+    if (!e->comm) return nccl_look(e, error);
+    int device = nccl_enter(e);
+    size_t bytes = all_bytes(e, exchange->send) + all_bytes(e, exchange->recv);
+    hlq_status status = reserve(e, bytes, error);
+    if (status == HLQ_OK) status = carry(e, exchange, error);
+    nccl_leave(e, device);
+    return status;
+}
+
+static hlq_status test(void *self, hlq_exchange *exchange, int *done, char *error)
+{
+    nccl_endpoint *e = self;
+    *done = 0;
+    int code = e->cuda->event_query(e->arrived);
+    if (code == HLQ_CUDA_NOT_READY) return nccl_look(e, error);
+    hlq_status status = nccl_check_cuda(e, code, "carry a message", error);
+    if (status == HLQ_OK) status = nccl_look(e, error); /* an abort ends its work, too */
+    if (status != HLQ_OK) return status;
+    const char *at = e->staged + all_bytes(e, exchange->send);
+    for (int p = 0; p < e->size; p++) {
+        const hlq_message *m = &exchange->recv[p];
+        if (p == e->rank || !m->bytes) continue;
+        memcpy(m->data, at, m->bytes);
+        at += m->bytes;
+    }
+    *done = 1;
+    return HLQ_OK;
+}
+
+static void abort_comm(nccl_endpoint *e)
+{
+    if (!e->comm) return;
+    int device = nccl_enter(e);
+    e->nccl->CommAbort(e->comm);
+    e->comm = NULL;
+    nccl_leave(e, device);
+}
+
+/* Only an abort takes work back that waits for others. Buffers are the endpoint's own. */
+static int cancel(void *self, hlq_exchange *exchange, char *missing)
+{
+    (void)exchange;
+    abort_comm(self);
+    snprintf(missing, HLQ_ERROR_BYTES, "some rank did not answer (NCCL does not tell which)");
+    return 0;
+}
+
+static void give_up(void *self, hlq_status status, const char *sentence)
+{
+    (void)status, (void)sentence; /* NCCL has no way to tell */
+    abort_comm(self);
+}
+
+static void destroy(void *self)
+{
+    nccl_endpoint *e = self;
+    int device = nccl_enter(e);
+    if (e->comm) e->nccl->CommDestroy(e->comm);
+    if (e->stream) e->cuda->stream_synchronize(e->stream);
+    free_staged(e);
+    if (e->arrived) e->cuda->event_destroy(e->arrived);
+    if (e->last) e->cuda->event_destroy(e->last);
+    if (e->stream) e->cuda->stream_destroy(e->stream);
+    nccl_leave(e, device);
+    free(e);
+}
+
+/* Life --------------------------------------------------------------------------------------- */
+
+static hlq_status open_endpoint(nccl_endpoint *e, ncclComm_t original, char *error)
+{
+    const hlq_nccl_calls *nccl = e->nccl;
+    const hlq_cuda_calls *cuda = e->cuda;
+    e->comm = original; /* to ask, until there is one of its own */
+    int result = nccl->CommUserRank(original, &e->rank);
+    if (result == HLQ_NCCL_SUCCESS) result = nccl->CommCount(original, &e->size);
+    if (result == HLQ_NCCL_SUCCESS) result = nccl->CommCuDevice(original, &e->device);
+    hlq_status status = nccl_check(e, result, "look at the communicator", error);
+    e->comm = NULL;
+    if (status != HLQ_OK) return status;
+    int device = nccl_enter(e), code = cuda->stream_create(&e->stream);
+    if (!code) code = cuda->event_create(&e->arrived);
+    if (!code) code = cuda->event_create(&e->last);
+    status = nccl_check_cuda(e, code, "make a stream", error);
+    if (status == HLQ_OK) {
+        result = nccl->CommSplit(original, 0, e->rank, &e->comm, NULL);
+        if (result == HLQ_NCCL_IN_PROGRESS) { /* of the original: it says when both are there */
+            nccl_endpoint parent = *e;
+            parent.comm = original;
+            status = nccl_check(&parent, result, "split the communicator", error);
+        } else {
+            status = nccl_check(e, result, "split the communicator", error);
+        }
+        if (status != HLQ_OK) e->comm = NULL;
+    }
+    nccl_leave(e, device);
+    return status;
+}
+
+hlq_status hlq_nccl_create(const hlq_nccl_calls *nccl, const hlq_cuda_calls *cuda,
+                           const hlq_device_wire *wire, ncclComm_t nccl_comm,
+                           const hlq_options *options, hlq_comm **comm)
+{
+    static const hlq_options defaults = HLQ_OPTIONS_INIT;
+    char error[HLQ_ERROR_BYTES] = "";
+    /* What is wrong with options is for all ranks to hear, later. */
+    int readable = options && options->struct_bytes == sizeof *options && options->timeout_s > 0;
+    if (comm) *comm = NULL;
+    if (!nccl_comm) return hlq_create_failed(HLQ_E_INVALID, "the NCCL communicator is NULL");
+    nccl_endpoint *e = calloc(1, sizeof *e);
+    if (!e) return hlq_create_failed(HLQ_E_NOMEM, NULL);
+    e->nccl = nccl;
+    e->cuda = cuda;
+    e->timeout_s = readable ? options->timeout_s : defaults.timeout_s;
+    hlq_status status = open_endpoint(e, nccl_comm, error);
+    if (status != HLQ_OK) {
+        destroy(e);
+        return hlq_create_failed(status, error);
+    }
+    hlq_transport transport = {
+        .struct_bytes = sizeof transport,
+        .name = "nccl",
+        .self = e,
+        .rank = e->rank,
+        .size = e->size,
+        .in_order = 1,
+        .start = start,
+        .test = test,
+        .cancel = cancel,
+        .give_up = give_up,
+        .destroy = destroy,
+    };
+    hlq_carrier carrier = nccl_carrier_of(e, wire);
+    return hlq_comm_create_carried(&transport, &carrier, options, comm);
+}

@@ -1,0 +1,56 @@
+/*
+ * A rank's end of an NCCL communicator: what nccl.c (messages of the host) and nccl_carrier.c
+ * (tensors of the device) share.
+ */
+#ifndef HLQ_TRANSPORT_NCCL_ENDPOINT_H
+#define HLQ_TRANSPORT_NCCL_ENDPOINT_H
+
+#include "carrier.h"
+#include "cuda_calls.h"
+#include "nccl_calls.h"
+
+typedef struct nccl_endpoint {
+    const hlq_nccl_calls *nccl;
+    const hlq_cuda_calls *cuda;
+    ncclComm_t comm; /* NULL once it was aborted */
+    int rank, size, device;
+    double timeout_s;  /* for NCCL to start things */
+    hlq_stream stream; /* its own: messages of the host, and what must not wait for others' */
+
+    /* Messages of the host: all that are sent, then all that come, in pinned memory and again on
+       the device. */
+    char *staged, *on_device;
+    size_t room;
+    hlq_event arrived;
+
+    hlq_event last; /* what the next call has to wait for: the end of the one before */
+    int has_last;
+} nccl_endpoint;
+
+/* Everything runs with the endpoint's device as the current one, and leaves the caller's. */
+int nccl_enter(const nccl_endpoint *e);
+void nccl_leave(const nccl_endpoint *e, int device);
+
+/* HLQ_OK, or what went wrong in `what`. An NCCL that is still at it is waited for. */
+hlq_status nccl_check(const nccl_endpoint *e, int result, const char *what, char *error);
+hlq_status nccl_check_cuda(const nccl_endpoint *e, int code, const char *what, char *error);
+
+/* What has become of the work that was given to NCCL. */
+hlq_status nccl_look(const nccl_endpoint *e, char *error);
+
+/* Messages from and to memory of the device. */
+hlq_status nccl_exchange(const nccl_endpoint *e, const hlq_message *send, const hlq_message *recv,
+                         hlq_stream stream, char *error);
+
+/* The endpoint as a carrier. */
+hlq_carrier nccl_carrier_of(nccl_endpoint *e, const hlq_device_wire *wire);
+
+/*
+ * A communicator by these calls. What hlq_comm_create_nccl() does, with NCCL, CUDA and kernels to
+ * choose.
+ */
+hlq_status hlq_nccl_create(const hlq_nccl_calls *nccl, const hlq_cuda_calls *cuda,
+                           const hlq_device_wire *wire, ncclComm_t nccl_comm,
+                           const hlq_options *options, hlq_comm **comm);
+
+#endif

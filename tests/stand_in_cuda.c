@@ -1,0 +1,362 @@
+/*
+ * CUDA's runtime as stand_in.h has it.
+ */
+#include "stand_in.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Work -------------------------------------------------------------------------------------- */
+
+typedef struct work {
+    struct work *next;
+    void (*run)(void *argument);
+    size_t bytes;
+    unsigned char argument[];
+} work;
+
+struct stand_in_graph {
+    work *first, **end;
+};
+
+struct CUstream_st {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    work *first, **end;
+    stand_in_graph *capture;
+    int is_busy, is_over;
+};
+
+struct CUevent_st {
+    int recorded, reached; /* how often: the event is pending while they differ */
+    int is_destroyed;      /* as soon as it is not pending */
+};
+static pthread_mutex_t event_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *work_off(void *self)
+{
+    hlq_stream s = self;
+    pthread_mutex_lock(&s->lock);
+    for (;;) {
+        while (!s->first && !s->is_over) pthread_cond_wait(&s->changed, &s->lock);
+        work *w = s->first;
+        if (!w) break;
+        s->first = w->next;
+        if (!s->first) s->end = &s->first;
+        s->is_busy = 1;
+        pthread_mutex_unlock(&s->lock);
+        w->run(w->argument);
+        free(w);
+        pthread_mutex_lock(&s->lock);
+        s->is_busy = 0;
+        pthread_cond_broadcast(&s->changed);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+static int stream_create(hlq_stream *stream)
+{
+    hlq_stream s = calloc(1, sizeof *s);
+    if (!s) return 2;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->changed, NULL);
+    s->end = &s->first;
+    if (pthread_create(&s->thread, NULL, work_off, s)) exit(2);
+    *stream = s;
+    return 0;
+}
+
+static int stream_destroy(hlq_stream s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->is_over = 1;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->thread, NULL);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->changed);
+    free(s);
+    return 0;
+}
+
+int stand_in_put(hlq_stream s, void (*run)(void *argument), const void *argument, size_t bytes)
+{
+    work *w = malloc(sizeof *w + bytes);
+    if (!s || !w) return 2;
+    w->next = NULL;
+    w->run = run;
+    w->bytes = bytes;
+    if (bytes) memcpy(w->argument, argument, bytes);
+    pthread_mutex_lock(&s->lock);
+    work ***end = s->capture ? &s->capture->end : &s->end;
+    **end = w;
+    *end = &w->next;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
+void stand_in_synchronize(hlq_stream s)
+{
+    pthread_mutex_lock(&s->lock);
+    while (s->first || s->is_busy) pthread_cond_wait(&s->changed, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static int stream_synchronize(hlq_stream s)
+{
+    stand_in_synchronize(s);
+    return 0;
+}
+
+/* Graphs ------------------------------------------------------------------------------------- */
+
+void stand_in_capture(hlq_stream s)
+{
+    stand_in_graph *graph = calloc(1, sizeof *graph);
+    if (!graph) exit(2);
+    graph->end = &graph->first;
+    pthread_mutex_lock(&s->lock);
+    s->capture = graph;
+    pthread_mutex_unlock(&s->lock);
+}
+
+stand_in_graph *stand_in_captured(hlq_stream s)
+{
+    pthread_mutex_lock(&s->lock);
+    stand_in_graph *graph = s->capture;
+    s->capture = NULL;
+    pthread_mutex_unlock(&s->lock);
+    return graph;
+}
+
+void stand_in_launch(const stand_in_graph *graph, hlq_stream s)
+{
+    for (work *w = graph->first; w; w = w->next) stand_in_put(s, w->run, w->argument, w->bytes);
+}
+
+void stand_in_graph_free(stand_in_graph *graph)
+{
+    while (graph->first) {
+        work *w = graph->first;
+        graph->first = w->next;
+        free(w);
+    }
+    free(graph);
+}
+
+static int is_capturing(hlq_stream s, int *is_capturing)
+{
+    *is_capturing = s && s->capture;
+    return 0;
+}
+
+/* Events ------------------------------------------------------------------------------------- */
+
+static int event_create(hlq_event *event)
+{
+    *event = calloc(1, sizeof **event);
+    return *event ? 0 : 2;
+}
+
+/* Frees one that is destroyed and not pending. */
+static void event_drop(hlq_event event)
+{
+    int is_over = event->is_destroyed && event->recorded == event->reached;
+    pthread_mutex_unlock(&event_lock);
+    if (is_over) free(event);
+}
+
+static int event_destroy(hlq_event event)
+{
+    pthread_mutex_lock(&event_lock);
+    event->is_destroyed = 1;
+    event_drop(event);
+    return 0;
+}
+
+static void reach(void *argument)
+{
+    hlq_event event;
+    memcpy(&event, argument, sizeof event);
+    pthread_mutex_lock(&event_lock);
+    event->reached++;
+    event_drop(event);
+}
+
+static int event_record(hlq_event event, hlq_stream s)
+{
+    pthread_mutex_lock(&event_lock);
+    event->recorded++;
+    pthread_mutex_unlock(&event_lock);
+    return stand_in_put(s, reach, &event, sizeof event);
+}
+
+static int event_query(hlq_event event)
+{
+    pthread_mutex_lock(&event_lock);
+    int is_pending = event->reached != event->recorded;
+    pthread_mutex_unlock(&event_lock);
+    return is_pending ? HLQ_CUDA_NOT_READY : 0;
+}
+
+typedef struct {
+    hlq_event event;
+    int count;
+} wait_argument;
+
+static void wait_for(void *argument)
+{
+    wait_argument a;
+    memcpy(&a, argument, sizeof a);
+    for (int reached = 0; reached < a.count; sched_yield()) {
+        pthread_mutex_lock(&event_lock);
+        reached = a.event->reached;
+        pthread_mutex_unlock(&event_lock);
+    }
+}
+
+static int stream_wait(hlq_stream s, hlq_event event)
+{
+    wait_argument a = {event, event->recorded};
+    return stand_in_put(s, wait_for, &a, sizeof a);
+}
+
+/* Memory ------------------------------------------------------------------------------------- */
+
+/* The device's allocations, to tell its memory from the host's. */
+enum { MOST = 4096 };
+static struct {
+    char *begin, *end;
+} range[MOST];
+static pthread_mutex_t range_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static int allocate(void **p, size_t bytes)
+{
+    char *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
+    if (!memory) return 2;
+    memset(memory, 0xa5, bytes); /* cudaMalloc promises nothing */
+    pthread_mutex_lock(&range_lock);
+    int i = 0;
+    while (i < MOST && range[i].begin) i++;
+    if (i == MOST) exit(2);
+    range[i].begin = memory;
+    range[i].end = memory + bytes;
+    pthread_mutex_unlock(&range_lock);
+    *p = memory;
+    return 0;
+}
+
+static int release(void *p)
+{
+    pthread_mutex_lock(&range_lock);
+    for (int i = 0; i < MOST; i++) {
+        if (range[i].begin == p) range[i].begin = range[i].end = NULL;
+    }
+    pthread_mutex_unlock(&range_lock);
+    free(p);
+    return 0;
+}
+
+size_t stand_in_allocations(void)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&range_lock);
+    for (int i = 0; i < MOST; i++) count += range[i].begin != NULL;
+    pthread_mutex_unlock(&range_lock);
+    return count;
+}
+
+static int device_of(const void *p, int *device)
+{
+    const char *at = p;
+    *device = -1;
+    pthread_mutex_lock(&range_lock);
+    for (int i = 0; i < MOST; i++) {
+        if (range[i].begin && at >= range[i].begin && at < range[i].end) *device = 0;
+    }
+    pthread_mutex_unlock(&range_lock);
+    return 0;
+}
+
+static int allocate_host(void **p, size_t bytes)
+{
+    *p = malloc(bytes ? bytes : 1);
+    return *p ? 0 : 2;
+}
+
+static int release_host(void *p)
+{
+    free(p);
+    return 0;
+}
+
+typedef struct {
+    void *to;
+    const void *from;
+    size_t bytes;
+} copy_argument;
+
+static void run_copy(void *argument)
+{
+    copy_argument a;
+    memcpy(&a, argument, sizeof a);
+    memmove(a.to, a.from, a.bytes);
+}
+
+static int copy(void *to, const void *from, size_t bytes, hlq_stream s)
+{
+    copy_argument a = {to, from, bytes};
+    return stand_in_put(s, run_copy, &a, sizeof a);
+}
+
+static void run_zero(void *argument)
+{
+    copy_argument a;
+    memcpy(&a, argument, sizeof a);
+    memset(a.to, 0, a.bytes);
+}
+
+static int zero(void *to, size_t bytes, hlq_stream s)
+{
+    copy_argument a = {to, NULL, bytes};
+    return stand_in_put(s, run_zero, &a, sizeof a);
+}
+
+/* Devices ------------------------------------------------------------------------------------ */
+
+static const char *error_string(int error) { return error == 2 ? "out of memory" : "an error"; }
+
+static int get_device(int *device)
+{
+    *device = 0;
+    return 0;
+}
+
+static int set_device(int device) { return device == 0 ? 0 : 101; }
+
+const hlq_cuda_calls stand_in_cuda = {
+    .error_string = error_string,
+    .get_device = get_device,
+    .set_device = set_device,
+    .device_of = device_of,
+    .allocate = allocate,
+    .release = release,
+    .allocate_host = allocate_host,
+    .release_host = release_host,
+    .copy = copy,
+    .zero = zero,
+    .stream_create = stream_create,
+    .stream_destroy = stream_destroy,
+    .stream_wait = stream_wait,
+    .stream_synchronize = stream_synchronize,
+    .is_capturing = is_capturing,
+    .event_create = event_create,
+    .event_destroy = event_destroy,
+    .event_record = event_record,
+    .event_query = event_query,
+};

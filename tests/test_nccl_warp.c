@@ -1,0 +1,31 @@
+/*
+ * The same as test_nccl, by the GPU's kernels on the emulated warp: all that is done on a GPU, but
+ * for NCCL, CUDA and the launches.
+ */
+#include "gpu_wire.h"
+#include "nccl_cases.h"
+#include "stand_in.h"
+
+static void warp_body(test_rank *me, void *argument)
+{
+    static const hlq_dtype types[] = {HLQ_FLOAT32, HLQ_BFLOAT16, HLQ_FLOAT16, HLQ_FLOAT64};
+    pair p;
+    pair_open(me, argument, 0, &p);
+    for (int t = 0; t < (FEWER_CASES ? 1 : 4); t++) {
+        every_call(&p, types[t], t ? 700 : 20000, (uint64_t)t);
+    }
+    call_case c = {HLQ_ALL_REDUCE, HLQ_ALG_TWOSHOT, HLQ_FLOAT32, HLQ_AVG, 2100 * 256 + 3, 1, 1};
+    if (!FEWER_CASES && !argument) compare_call(&p, &c, 9); /* long messages */
+    pair_close(&p);
+}
+
+int main(void)
+{
+    hlq_options dithered = HLQ_OPTIONS_INIT;
+    hlq_test_start("test_nccl_warp");
+    dithered.dither = 1;
+    stand_in_wire_by(&hlq_wire_gpu, 1); /* there is one warp */
+    ranks_as_threads(2, warp_body, NULL);
+    ranks_as_threads(3, warp_body, &dithered);
+    return hlq_test_end();
+}
