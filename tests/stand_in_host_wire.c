@@ -1,6 +1,6 @@
 /*
- * Segments (wire/device.h) by the host's own writer and reader, at once: what the GPU's kernels must
- * give, byte by byte.
+ * Segments (wire/device.h) by the host's own writer and reader, at once: what the GPU's kernels
+ * must give, byte by byte.
  */
 #include "stand_in.h"
 

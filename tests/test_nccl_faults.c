@@ -179,8 +179,8 @@ static void damage_once(int ranks, int bytes, int at, fault_case *f)
     ranks_as_threads(ranks, fault_body, f);
 }
 
-/* Of twoshot's first leg all ranks hear: the owner's sum says so. Of its second, and of oneshot, the
-   others have their result. */
+/* Of twoshot's first leg all ranks hear: the owner's sum says so. Of its second, and of oneshot,
+   the others have their result. */
 static void test_messages_that_are_damaged(void)
 {
     enum { SEGMENT = 400, TERMS = 264 };

@@ -43,7 +43,7 @@ typedef struct hlq_carrier {
     /*
      * A call's work goes between begin(), after which the stream waits for the call before, on
      * whatever stream it was, and the mark ENDED. In a stream that is being captured into a graph,
-     * *captured becomes 1, and there are no marks: it is for the caller to keep launches in order.
+     * *captured becomes 1, and there are no marks: the caller keeps launches in order.
      * *passed: how many marks the work has passed. They live until forget().
      */
     hlq_status (*begin)(void *self, hlq_stream stream, hlq_marks *marks, int *captured,
@@ -54,7 +54,7 @@ typedef struct hlq_carrier {
     void (*forget)(void *self, hlq_marks *marks);
 
     /* send[p] goes to rank p, recv[p] comes from there, for all p but the own rank. Lengths match.
-       Then: `bytes` from every rank, one behind the other in recv, where the own part is already. */
+       Then: `bytes` of every rank, one behind the other in recv, where the own are already. */
     hlq_status (*exchange)(void *self, const hlq_message *send, const hlq_message *recv,
                            hlq_stream stream, char *error);
     hlq_status (*gather)(void *self, void *recv, size_t bytes, hlq_stream stream, char *error);

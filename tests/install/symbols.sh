@@ -7,7 +7,8 @@ if ! echo "$symbols" | grep -q "^$3"; then
     echo "$2 does not show $3" >&2
     exit 1
 fi
-if echo "$symbols" | grep -e '^hlq_cuda_' -e '^hlq_segment_' || echo "$symbols" | grep -v '^hlq_'; then
+inside='^hlq_cuda_\|^hlq_segment_'
+if echo "$symbols" | grep "$inside" || echo "$symbols" | grep -v '^hlq_'; then
     echo "$2 shows the symbols above, which are not its interface" >&2
     exit 1
 fi

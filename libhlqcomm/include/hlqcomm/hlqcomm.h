@@ -323,7 +323,7 @@ HLQ_API int hlq_comm_size(const hlq_comm *comm);
  * known: "rank 2: recv is NULL". Empty if nothing failed. Valid until the next call on comm.
  */
 HLQ_API const char *hlq_comm_last_error(const hlq_comm *comm);
-/* HLQ_OK unless something has broken the communicator by now: then HLQ_E_BROKEN, and the sentence is
+/* HLQ_OK unless something has broken the communicator by now: then HLQ_E_BROKEN, with a sentence as
    above. For calls on streams, which return before they are done. Looks, and does not wait. */
 HLQ_API HLQ_MUST_USE hlq_status hlq_comm_async_error(hlq_comm *comm);
 /* The same for the last failed creation in this thread. Never NULL. */
