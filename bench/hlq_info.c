@@ -15,6 +15,9 @@
 #endif
 #ifdef HLQ_HAVE_CUDA
 #include <hlqcomm/nccl.h>
+enum { HAS_CUDA = 1 };
+#else
+enum { HAS_CUDA = 0 };
 #endif
 
 static const char help_text[] = "usage: hlq_info [--json]\n"
@@ -46,11 +49,8 @@ static const char *nccl_library(void)
 
 static const char *nccl_text(void)
 {
-#ifdef HLQ_HAVE_CUDA
+    if (!HAS_CUDA) return "not built in";
     return nccl_library() != NULL ? nccl_library() : "built in, but no NCCL is found";
-#else
-    return "not built in";
-#endif
 }
 
 static void print_text(const char *in_use)
@@ -100,12 +100,12 @@ static void print_json(const char *in_use)
         json_text(&j, "library", mpi_library());
         json_close_object(&j);
     }
-#ifdef HLQ_HAVE_CUDA
-    json_open_object(&j, NULL);
-    json_text(&j, "name", "nccl");
-    json_text(&j, "library", nccl_library());
-    json_close_object(&j);
-#endif
+    if (HAS_CUDA) {
+        json_open_object(&j, NULL);
+        json_text(&j, "name", "nccl");
+        json_text(&j, "library", nccl_library());
+        json_close_object(&j);
+    }
     json_close_array(&j);
     json_close_object(&j);
     json_finish(&j);

@@ -6,7 +6,7 @@ Environment:
     HLQ_BUILD_DIR    where libhlqcomm was built by CMake; default: build/ of this repository
     HLQ_INCLUDE_DIR  where hlqcomm/hlqcomm.h is; default: libhlqcomm/include of this repository
 
-The package gets its own copies of libhlqcomm.so and libhlqcomm_mpi.so and finds them beside itself,
+The package gets its own copies of libhlqcomm's libraries and finds them beside itself,
 so the build tree may go away afterwards. MPI's library stays where CMake found it. Scratch files go
 to HLQ_BUILD_DIR/python, the source tree stays clean.
 """
@@ -57,7 +57,10 @@ def mpi_paths() -> tuple[list[str], list[str]]:
 
 def extension() -> CppExtension:
     """hlqtorch._C, with MPI where libhlqcomm has it."""
-    macros = [("HLQTORCH_TORCH_VERSION", f'"{torch.__version__}"')]
+    macros = [
+        ("HLQTORCH_TORCH_VERSION", f'"{torch.__version__}"'),
+        ("HLQTORCH_SOVERSION", f'"{version().partition(".")[0]}"'),
+    ]
     include, link = [str(INCLUDE)], ["-Wl,-rpath,$ORIGIN"]
     names = ["hlqcomm"]
     if library("hlqcomm_mpi"):
@@ -90,7 +93,7 @@ class BuildWithLibraries(BuildExtension):
         """Build, then copy: afterwards everything of the package is in one folder."""
         super().run()
         target = HERE / "hlqtorch" if self.inplace else Path(self.build_lib) / "hlqtorch"
-        for name in ("hlqcomm", "hlqcomm_mpi"):
+        for name in ("hlqcomm", "hlqcomm_mpi", "hlqcomm_nccl"):
             source = library(name)
             if source:
                 shutil.copy(source, target / source.name)

@@ -364,3 +364,11 @@ def check_bad_arguments_of_the_state(ranks: Ranks) -> None:
         assert "pigeon" in str(error)
     else:
         raise AssertionError("transport 'pigeon' went well")
+    if torch.cuda.is_available():
+        return
+    try:
+        HLQState(transport="nccl")
+    except ValueError as error:
+        assert "needs a GPU and a torch with NCCL" in str(error)
+    else:
+        raise AssertionError("transport 'nccl' went well without a GPU")

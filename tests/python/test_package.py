@@ -169,6 +169,16 @@ def test_libraries_are_bundled() -> None:
     assert list(PACKAGE.glob("libhlqcomm.so*")), "the package depends on the build tree"
 
 
+def test_nccl_is_missed_in_words() -> None:
+    """Without a communicator of NCCL there is a sentence, whatever this machine has."""
+    with pytest.raises(hlqtorch.HLQError, match="NCCL"):
+        _C.Comm.nccl(0)
+    with pytest.raises(TypeError, match="there is no option 'bit'"):
+        _C.Comm.nccl(0, bit=4)
+    has_library = bool(list(PACKAGE.glob("libhlqcomm_nccl.so*")))
+    assert has_library or not _C.nccl_library()
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [

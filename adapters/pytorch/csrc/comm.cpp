@@ -38,11 +38,12 @@ hlq_call call_from(const CallNames &names)
     return call;
 }
 
-void check_tensor(const char *what, const at::Tensor &tensor)
+void check_tensor(const char *what, const at::Tensor &tensor, Comm::Over over)
 {
-    if (!tensor.device().is_cpu()) {
+    const bool is_cuda = tensor.device().is_cuda() && over == Comm::Over::nccl;
+    if (!tensor.device().is_cpu() && !is_cuda) {
         throw invalid(std::string(what) + " is on " + tensor.device().str() +
-                      "; this build reduces tensors in host memory only");
+                      "; this communicator reduces tensors in host memory only");
     }
     if (!tensor.is_contiguous()) {
         throw invalid(std::string(what) + " is not contiguous");
@@ -71,10 +72,10 @@ void check_sizes(hlq_operation operation, int64_t input, int64_t output, int ran
 
 Collective check_collective(hlq_operation operation, const at::Tensor &input,
                             const at::Tensor &output, const CallNames &names,
-                            const std::optional<at::Tensor> &residual, int ranks)
+                            const std::optional<at::Tensor> &residual, int ranks, Comm::Over over)
 {
-    check_tensor("input", input);
-    check_tensor("output", output);
+    check_tensor("input", input, over);
+    check_tensor("output", output, over);
     check_sizes(operation, input.numel(), output.numel(), ranks);
     if (output.scalar_type() != input.scalar_type()) {
         throw invalid(std::string("output is ") + c10::toString(output.scalar_type()) +
@@ -83,7 +84,7 @@ Collective check_collective(hlq_operation operation, const at::Tensor &input,
     dtype_from(input.scalar_type());
     Collective collective = {operation, input, output, op_from(names.op), call_from(names)};
     if (residual) {
-        check_tensor("residual", *residual);
+        check_tensor("residual", *residual, over);
         if (residual->numel() != input.numel()) {
             throw invalid("residual has " + std::to_string(residual->numel()) +
                           " elements where input has " + std::to_string(input.numel()));
@@ -150,21 +151,21 @@ hlq_status start(hlq_comm *comm, const Collective &collective, hlq_request **req
     const hlq_dtype dtype = compressible_dtype_from(collective.input.scalar_type());
     const hlq_op op = collective.op;
     const hlq_call *call = &collective.call;
+    const hlq_stream stream = collective.stream;
     switch (collective.operation) {
     case HLQ_ALL_REDUCE:
         return request != nullptr
-                   ? hlq_all_reduce_start(comm, send, recv, count, dtype, op, call, nullptr,
-                                          request)
-                   : hlq_all_reduce(comm, send, recv, count, dtype, op, call, nullptr);
+                   ? hlq_all_reduce_start(comm, send, recv, count, dtype, op, call, stream, request)
+                   : hlq_all_reduce(comm, send, recv, count, dtype, op, call, stream);
     case HLQ_REDUCE_SCATTER:
         return request != nullptr
-                   ? hlq_reduce_scatter_start(comm, send, recv, count, dtype, op, call, nullptr,
+                   ? hlq_reduce_scatter_start(comm, send, recv, count, dtype, op, call, stream,
                                               request)
-                   : hlq_reduce_scatter(comm, send, recv, count, dtype, op, call, nullptr);
+                   : hlq_reduce_scatter(comm, send, recv, count, dtype, op, call, stream);
     case HLQ_ALL_GATHER:
         return request != nullptr
-                   ? hlq_all_gather_start(comm, send, recv, count, dtype, call, nullptr, request)
-                   : hlq_all_gather(comm, send, recv, count, dtype, call, nullptr);
+                   ? hlq_all_gather_start(comm, send, recv, count, dtype, call, stream, request)
+                   : hlq_all_gather(comm, send, recv, count, dtype, call, stream);
     default: throw invalid("this collective has no tensors of equal parts");
     }
 }
@@ -210,11 +211,10 @@ void check_together(const hlq_options &options)
     }
 }
 
-Comm::Comm(hlq_comm *handle, bool over_mpi)
-    : handle_(handle), over_mpi_(over_mpi), rank_(hlq_comm_rank(handle)),
-      size_(hlq_comm_size(handle))
+Comm::Comm(hlq_comm *handle, Over over)
+    : handle_(handle), over_(over), rank_(hlq_comm_rank(handle)), size_(hlq_comm_size(handle))
 {
-    if (over_mpi_) {
+    if (over_ == Over::mpi) {
         mpi_remember(this);
     }
 }
@@ -232,11 +232,11 @@ void Comm::close_locked()
     if (handle_ == nullptr) {
         return;
     }
-    if (over_mpi_) {
+    if (over_ == Over::mpi) {
         mpi_forget(this);
     }
     /* After MPI_Finalize nothing of MPI may be called: leave the handle to the process's end. */
-    if (!over_mpi_ || mpi_is_running()) {
+    if (over_ != Over::mpi || mpi_is_running()) {
         hlq_comm_destroy(handle_);
     }
     handle_ = nullptr;
@@ -244,7 +244,7 @@ void Comm::close_locked()
 
 void Comm::abandon_locked(const Collective &collective)
 {
-    if (over_mpi_) {
+    if (over_ == Over::mpi) {
         close_locked();
         return;
     }
@@ -279,18 +279,32 @@ void Comm::refuse()
 }
 
 void Comm::collect(hlq_operation operation, const at::Tensor &input, const at::Tensor &output,
-                   const CallNames &names, const std::optional<at::Tensor> &residual)
+                   const CallNames &names, const std::optional<at::Tensor> &residual,
+                   uintptr_t stream)
 {
     std::lock_guard<std::mutex> lock(mutex_);
     hlq_comm *comm = open_handle();
     std::optional<Collective> collective;
     try {
-        collective = check_collective(operation, input, output, names, residual, size_);
+        collective = check_collective(operation, input, output, names, residual, size_, over_);
+        if (input.device().is_cuda()) {
+            collective->stream = reinterpret_cast<hlq_stream>(stream);
+        }
     } catch (const Failure &) {
         refuse_locked();
         throw;
     }
     const hlq_status status = start(comm, *collective, nullptr);
+    if (status != HLQ_OK) {
+        throw Failure(status, hlq_comm_last_error(comm));
+    }
+}
+
+void Comm::check()
+{
+    std::lock_guard<std::mutex> lock(mutex_);
+    hlq_comm *comm = open_handle();
+    const hlq_status status = hlq_comm_async_error(comm);
     if (status != HLQ_OK) {
         throw Failure(status, hlq_comm_last_error(comm));
     }

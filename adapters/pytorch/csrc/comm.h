@@ -30,12 +30,13 @@ struct CallNames {
     double target_nmse = 0, max_error = 0; /* one of these in place of bits; 0: neither */
 };
 
-/* One collective on contiguous host tensors that do not change until it is over. */
+/* One collective on contiguous tensors that do not change until it is over. */
 struct Collective {
     hlq_operation operation; /* all-reduce, reduce-scatter or all-gather */
     at::Tensor input, output;
     hlq_op op; /* ignored by all-gather */
     hlq_call call;
+    hlq_stream stream = nullptr; /* of tensors on CUDA devices */
 };
 
 class Comm {
@@ -43,8 +44,12 @@ public:
     /* Called again and again while a collective is under way; throws to give it up. */
     using Watch = std::function<void()>;
 
-    /* Takes over handle; over_mpi: it must not outlive MPI_Finalize. */
-    Comm(hlq_comm *handle, bool over_mpi);
+    /* What carries its bytes. Over MPI it must not outlive MPI_Finalize; over NCCL it has tensors
+     * of CUDA devices, too. */
+    enum class Over { backend, mpi, nccl };
+
+    /* Takes over handle. */
+    Comm(hlq_comm *handle, Over over);
     ~Comm();
     Comm(const Comm &) = delete;
     Comm &operator=(const Comm &) = delete;
@@ -52,10 +57,15 @@ public:
     int rank() const { return rank_; }
     int size() const { return size_; }
 
-    /* All-reduce, reduce-scatter or all-gather (where op is ignored), from start to end. Needs no
-     * GIL. A rank with wrong arguments tells the others, so that none of them waits. */
+    /* All-reduce, reduce-scatter or all-gather (where op is ignored), from start to end; of tensors
+     * on CUDA devices, put onto stream (a cudaStream_t). Needs no GIL. A rank with wrong arguments
+     * tells the others, so that none of them waits. */
     void collect(hlq_operation operation, const at::Tensor &input, const at::Tensor &output,
-                 const CallNames &names, const std::optional<at::Tensor> &residual);
+                 const CallNames &names, const std::optional<at::Tensor> &residual,
+                 uintptr_t stream);
+
+    /* Throws if what was put onto streams has failed by now. */
+    void check();
 
     /*
      * Runs a collective whose arguments are valid by construction. Unlike collect() it never
@@ -89,7 +99,7 @@ private:
 
     std::mutex mutex_; /* a communicator serves one thread at a time */
     hlq_comm *handle_;
-    const bool over_mpi_;
+    const Over over_;
     const int rank_, size_;
 };
 

@@ -1,13 +1,14 @@
 /*
  * The Python module hlqtorch._C: names, defaults and docstrings. What each function does is in
- * comm.h, mpi_world.h, process_group.h and describe.h; what Python sees, with types, is in
- * hlqtorch/_C.pyi. Loading it also registers the operators of ops.cpp.
+ * comm.h, mpi_world.h, nccl_world.h, process_group.h and describe.h; what Python sees, with types,
+ * is in hlqtorch/_C.pyi. Loading it also registers the operators of ops.cpp.
  */
 #include "backend.h"
 #include "comm.h"
 #include "describe.h"
 #include "mpi_world.h"
 #include "names.h"
+#include "nccl_world.h"
 #include "process_group.h"
 #include "status.h"
 
@@ -27,14 +28,21 @@ std::shared_ptr<Comm> make_mpi(const std::vector<int> &ranks, int tag, const py:
 {
     const hlq_options options = options_from(arguments);
     py::gil_scoped_release released;
-    return std::make_shared<Comm>(comm_over_mpi(ranks, tag, options), true);
+    return std::make_shared<Comm>(comm_over_mpi(ranks, tag, options), Comm::Over::mpi);
 }
 
 std::shared_ptr<Comm> make_over_backend(const c10::intrusive_ptr<c10d::Backend> &backend,
                                         const hlq_options &options)
 {
     py::gil_scoped_release released;
-    return std::make_shared<Comm>(comm_over_backend(backend, options), false);
+    return std::make_shared<Comm>(comm_over_backend(backend, options), Comm::Over::backend);
+}
+
+std::shared_ptr<Comm> make_nccl(uintptr_t nccl_comm, const py::kwargs &arguments)
+{
+    const hlq_options options = options_from(arguments);
+    py::gil_scoped_release released;
+    return std::make_shared<Comm>(comm_over_nccl(nccl_comm, options), Comm::Over::nccl);
 }
 
 std::shared_ptr<Comm> make_process_group(c10d::ProcessGroup &group, const py::kwargs &arguments)
@@ -53,17 +61,19 @@ std::shared_ptr<Comm> make_backend(c10d::Backend &backend, const py::kwargs &arg
 template <hlq_operation Operation>
 void collect(Comm &comm, const at::Tensor &input, const at::Tensor &output, const std::string &op,
              double bits, const std::string &algorithm, const std::optional<at::Tensor> &residual,
-             double target_nmse, double max_error)
+             double target_nmse, double max_error, uintptr_t stream)
 {
     py::gil_scoped_release released;
-    comm.collect(Operation, input, output, {op, bits, algorithm, target_nmse, max_error}, residual);
+    comm.collect(Operation, input, output, {op, bits, algorithm, target_nmse, max_error}, residual,
+                 stream);
 }
 
 void all_gather(Comm &comm, const at::Tensor &input, const at::Tensor &output, double bits,
-                const std::string &algorithm, double target_nmse, double max_error)
+                const std::string &algorithm, double target_nmse, double max_error,
+                uintptr_t stream)
 {
     collect<HLQ_ALL_GATHER>(comm, input, output, "sum", bits, algorithm, std::nullopt, target_nmse,
-                            max_error);
+                            max_error, stream);
 }
 
 py::dict plan(Comm &comm, int64_t count, py::handle dtype, const std::string &op, double bits,
@@ -143,6 +153,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module)
     module.def("version", hlq_version, "Version of libhlqcomm.");
     module.def("kernel_variant", hlq_kernel_variant, "Kernels in use; None if HLQ_KERNELS is bad.");
     module.def("mpi_library", mpi_library, "Name and version of the MPI library; empty without.");
+    module.def("nccl_library", nccl_library, "Version of the NCCL in use; empty without.");
     module.def("mpi_finish", mpi_finish, py::call_guard<py::gil_scoped_release>(),
                "Closes communicators over MPI; ends MPI if it was started here.");
     module.def("fail", fail, py::arg("future"), py::arg("exception"),
@@ -164,19 +175,25 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module)
                     "Over a process group for host tensors that nobody else uses.")
         .def_static("backend", make_backend, py::arg("backend"),
                     "Over a backend of torch.distributed for host tensors that nobody else uses.")
+        .def_static("nccl", make_nccl, py::arg("nccl_comm"),
+                    "Over the ranks of an ncclComm_t, given as a number; for CUDA tensors.")
         .def_property_readonly("rank", &Comm::rank)
         .def_property_readonly("size", &Comm::size)
         .def("all_reduce", collect<HLQ_ALL_REDUCE>, py::arg("input"), py::arg("output"),
              py::arg("op") = "sum", py::arg("bits") = 0.0, py::arg("algorithm") = "auto",
              py::arg("residual") = py::none(), py::arg("target_nmse") = 0.0,
-             py::arg("max_error") = 0.0, "output = sum or average of input over the ranks.")
+             py::arg("max_error") = 0.0, py::arg("stream") = 0,
+             "output = sum or average of input over the ranks.")
         .def("reduce_scatter", collect<HLQ_REDUCE_SCATTER>, py::arg("input"), py::arg("output"),
              py::arg("op") = "sum", py::arg("bits") = 0.0, py::arg("algorithm") = "auto",
              py::arg("residual") = py::none(), py::arg("target_nmse") = 0.0,
-             py::arg("max_error") = 0.0, "output = this rank's part of the sum or average.")
+             py::arg("max_error") = 0.0, py::arg("stream") = 0,
+             "output = this rank's part of the sum or average.")
         .def("all_gather", all_gather, py::arg("input"), py::arg("output"), py::arg("bits") = 0.0,
              py::arg("algorithm") = "auto", py::arg("target_nmse") = 0.0,
-             py::arg("max_error") = 0.0, "output = the inputs of all ranks.")
+             py::arg("max_error") = 0.0, py::arg("stream") = 0, "output = the inputs of all ranks.")
+        .def("check", &Comm::check, py::call_guard<py::gil_scoped_release>(),
+             "Raises if work on streams has failed by now; looks, does not wait.")
         .def("refuse", &Comm::refuse, py::call_guard<py::gil_scoped_release>(),
              "Takes part in the next collective by failing it on all ranks.")
         .def("plan", plan, py::arg("count"), py::arg("dtype"), py::arg("op") = "sum",

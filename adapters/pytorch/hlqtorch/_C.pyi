@@ -86,6 +86,14 @@ class Comm:
     def backend(backend: Backend, **options: Unpack[Options]) -> Comm:
         """The same over a backend that is in no process group."""
 
+    @staticmethod
+    def nccl(nccl_comm: int, **options: Unpack[Options]) -> Comm:
+        """Over the ranks of an ncclComm_t, given as a number, for tensors on its device.
+
+        Splits a communicator off it; collective over it. Calls add their work to a stream and
+        return; hlqcomm/nccl.h has the rest.
+        """
+
     @property
     def rank(self) -> int: ...
     @property
@@ -100,11 +108,13 @@ class Comm:
         residual: torch.Tensor | None = None,
         target_nmse: float = 0.0,
         max_error: float = 0.0,
+        stream: int = 0,
     ) -> None:
         """Writes the sum or average of input over the ranks to output, the same bits on all.
 
         Args:
-            input: contiguous float32, bfloat16 or float16 in host memory; any shape.
+            input: contiguous float32, bfloat16 or float16 in host memory, over NCCL also on its
+                device; any shape.
             output: same dtype and number of elements; may be input itself.
             op: "sum" or "avg".
             bits: budget of this call; 0: the communicator's.
@@ -114,6 +124,7 @@ class Comm:
             target_nmse: in place of bits, the error ‖output - exact‖² / ‖exact‖² to aim at.
             max_error: in place of bits, what no number of output is off by more than, in the
                 output's unit.
+            stream: of CUDA tensors, where the work goes (torch.cuda.Stream.cuda_stream).
         """
 
     def reduce_scatter(
@@ -126,6 +137,7 @@ class Comm:
         residual: torch.Tensor | None = None,
         target_nmse: float = 0.0,
         max_error: float = 0.0,
+        stream: int = 0,
     ) -> None:
         """Writes this rank's part of the sum or average to output.
 
@@ -138,6 +150,7 @@ class Comm:
             residual: as for all_reduce, [size × n].
             target_nmse: as for all_reduce.
             max_error: as for all_reduce.
+            stream: as for all_reduce.
         """
 
     def all_gather(
@@ -148,6 +161,7 @@ class Comm:
         algorithm: Algorithm = "auto",
         target_nmse: float = 0.0,
         max_error: float = 0.0,
+        stream: int = 0,
     ) -> None:
         """Writes the inputs of all ranks to output, the same bits on all.
 
@@ -160,7 +174,11 @@ class Comm:
             algorithm: as for all_reduce; not modq.
             target_nmse: as for all_reduce.
             max_error: as for all_reduce.
+            stream: as for all_reduce.
         """
+
+    def check(self) -> None:
+        """Raises if work on streams has failed by now; looks, does not wait."""
 
     def refuse(self) -> None:
         """Takes part in the next collective by failing it: the others get an error at once.
@@ -316,6 +334,7 @@ def status_list() -> list[tuple[str, int, str]]: ...
 def version() -> str: ...
 def kernel_variant() -> str | None: ...
 def mpi_library() -> str: ...
+def nccl_library() -> str: ...
 def mpi_start() -> bool: ...
 def mpi_is_running() -> bool: ...
 def mpi_finish() -> None: ...

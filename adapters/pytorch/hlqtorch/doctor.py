@@ -55,7 +55,7 @@ def _torch() -> Iterator[Finding]:
     elif not dist.is_nccl_available():
         yield Finding("NCCL", "this torch has none", "install a torch with CUDA and NCCL")
     else:
-        yield Finding("NCCL", "in this torch: exact collectives of CUDA tensors")
+        yield Finding("NCCL", "in this torch: collectives of CUDA tensors")
 
 
 def _extension() -> Iterator[Finding]:
@@ -82,6 +82,7 @@ def _extension() -> Iterator[Finding]:
     else:
         yield Finding("kernels", variant)
     yield from _mpi(_C.mpi_library())
+    yield from _nccl(_C.nccl_library())
     yield from _backend()
 
 
@@ -99,6 +100,19 @@ def _mpi(library: str) -> Iterator[Finding]:
         yield Finding("mpirun", found)
     elif library:
         yield Finding("mpirun", "not in PATH", "put the one of the MPI above there")
+
+
+def _nccl(library: str) -> Iterator[Finding]:
+    import torch
+
+    if library:
+        yield Finding("libhlqcomm", f"over NCCL {library}: gradients of CUDA tensors compressed")
+    elif torch.cuda.is_available():
+        yield Finding(
+            "libhlqcomm",
+            "without NCCL: CUDA tensors go uncompressed",
+            "build libhlqcomm with a CUDA toolkit, then hlqtorch again",
+        )
 
 
 def _backend() -> Iterator[Finding]:

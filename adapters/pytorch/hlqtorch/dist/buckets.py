@@ -76,7 +76,7 @@ class Residuals:
     def flat(self, parameters: Sequence[Tensor], name_of: Callable[[Tensor], str]) -> Tensor:
         """A new flat residual for these parameters, in this order, with what they owe already."""
         numel = sum(parameter.numel() for parameter in parameters)
-        flat = torch.zeros(numel, dtype=torch.float32, device="cpu")
+        flat = torch.zeros(numel, dtype=torch.float32, device=parameters[0].device)
         views = flat.split([parameter.numel() for parameter in parameters])
         for parameter, view in zip(parameters, views, strict=True):
             old = self._of.get(parameter)

@@ -5,8 +5,10 @@
 
 DDP calls the hook during backward, once per bucket, in the same order on all ranks. The hook hands
 the bucket to the state's one thread and returns a future; the thread runs the all-reduces one after
-another while backward goes on. (No `from __future__ import annotations` here: DDP compares the
-hook's annotations with the types themselves.)
+another while backward goes on. Over NCCL there is no thread: the hook puts the all-reduce onto a
+stream of its own, beside those of backward, and its future is complete when that is. (No
+`from __future__ import annotations` here: DDP compares the hook's annotations with the types
+themselves.)
 """
 
 import copy
@@ -55,7 +57,9 @@ class HLQState:
             collective; "auto" sends those of less than min_bytes in fp32.
         start_step: the first so many steps are exact. A step is a backward pass that averages:
             those within no_sync() do not count.
-        transport: "mpi", "process_group", or "auto": MPI where mpirun started the ranks.
+        transport: "mpi", "nccl", "process_group", or "auto": NCCL where that is the group's
+            backend, MPI where mpirun started the ranks. Gradients on CUDA devices need "nccl",
+            which has neither modq, target_nmse nor max_error.
         named_parameters: model.named_parameters(). Gives residuals lasting names in state_dict();
             without it they are called "bucket0.1" after their first place, which is the same again
             for the same model and bucket sizes.
@@ -74,7 +78,7 @@ class HLQState:
         lattice, seed, min_bytes, timeout: as for Comm.mpi.
 
     Attributes:
-        transport: the transport chosen, "mpi" or "process_group".
+        transport: the transport chosen, "mpi", "nccl" or "process_group".
         steps: how many were averaged.
 
     Raises:
@@ -144,6 +148,7 @@ class HLQState:
         self._comm: _C.Comm | None = None
         self._buckets: dict[int, tuple[list[Tensor], list[Part]]] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hlqtorch")
+        self._stream: torch.cuda.Stream | None = None
 
     def _connect(self) -> None:
         """Makes the communicator; collective."""
@@ -221,9 +226,11 @@ class HLQState:
         if self._comm is None:
             self._check_names()  # unpickled: the constructor, which does this, was not called
             self._connect()
-        future: torch.futures.Future[torch.Tensor] = torch.futures.Future()
         exact = self.steps < self.start_step
         self.steps += bucket.is_last()
+        if self.transport == "nccl":
+            return self._reduce_on_stream(bucket, exact)
+        future: torch.futures.Future[torch.Tensor] = torch.futures.Future()
         # The bucket itself lives only as long as this call.
         self._thread.submit(
             self._reduce, bucket.index(), bucket.parameters(), bucket.buffer(), exact, future
@@ -251,6 +258,28 @@ class HLQState:
             finally:
                 _C.fail(future, error)
 
+    def _reduce_on_stream(
+        self, bucket: dist.GradBucket, exact: bool
+    ) -> torch.futures.Future[torch.Tensor]:
+        """Puts the bucket's all-reduces onto a stream of their own, behind what wrote it.
+
+        The future's result comes with that stream's position, for which DDP's own streams wait. An
+        all-reduce that fails later has made NaN of its results, and is raised at the next bucket.
+        """
+        buffer = bucket.buffer()
+        if self._stream is None:
+            self._stream = torch.cuda.Stream(buffer.device)
+        future: torch.futures.Future[torch.Tensor] = torch.futures.Future(devices=[buffer.device])
+        self._comm.check()
+        self._stream.wait_stream(torch.cuda.current_stream(buffer.device))
+        with torch.cuda.stream(self._stream), torch.no_grad():
+            parts = self._parts(bucket.index(), bucket.parameters(), buffer.numel())
+            for part in parts:
+                self._reduce_part(part, buffer, exact, self._stream.cuda_stream)
+            buffer.record_stream(self._stream)
+            future.set_result(buffer)
+        return future
+
     def _parts(self, index: int, parameters: list[Tensor], numel: int) -> list[Part]:
         known, parts = self._buckets.get(index, ([], []))
         same = len(known) == len(parameters) and all(
@@ -267,14 +296,14 @@ class HLQState:
     def _residual_of(self, parameters: list[Tensor]) -> Tensor | None:
         return self._residuals.flat(parameters, self._name_of) if self.error_feedback else None
 
-    def _reduce_part(self, part: Part, buffer: Tensor, exact: bool) -> None:
+    def _reduce_part(self, part: Part, buffer: Tensor, exact: bool, stream: int = 0) -> None:
         packed = part.pack(buffer)
         # 0: what the communicator was told, which is the target or the bound.
         common = self._options["target_nmse"] > 0 or self._options["max_error"] > 0
         bits = part.bits or (0.0 if common else self.bits)
         algorithm = "native" if exact or part.exempt else "auto"
         call = {"op": "avg", "bits": bits, "algorithm": algorithm}
-        self._comm.all_reduce(packed, packed, residual=part.residual, **call)
+        self._comm.all_reduce(packed, packed, residual=part.residual, stream=stream, **call)
         plan = self._comm.plan(packed.numel(), packed.dtype, **call)
         self._stats.add(self._comm.stats(), plan)
         part.unpack(packed, buffer)
@@ -370,7 +399,8 @@ def hlq_ddp_comm_hook(
 
     Args:
         state: the HLQState, one per DDP model.
-        bucket: gradients, float32 or bfloat16 in host memory; overwritten with the average.
+        bucket: gradients, float32 or bfloat16, in host memory, or over NCCL on a CUDA device;
+            overwritten with the average.
 
     Returns:
         A future of the bucket's buffer.

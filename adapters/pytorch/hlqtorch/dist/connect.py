@@ -4,12 +4,13 @@ import datetime
 from collections import Counter
 from typing import Literal
 
+import torch
 import torch.distributed as dist
 
 from .._C import Comm
 from .launcher import place
 
-Transport = Literal["auto", "mpi", "process_group"]
+Transport = Literal["auto", "mpi", "nccl", "process_group"]
 Topology = Literal["auto", "all_to_all", "ring"]
 
 #: How many were made over the same ranks; the same on all of these, as all make them together.
@@ -42,6 +43,31 @@ def _gloo_of_its_own(ranks: list[int], timeout: datetime.timedelta) -> dist.Proc
     return dist.ProcessGroupGloo(store, ranks.index(dist.get_rank()), len(ranks), timeout=timeout)
 
 
+def _is_of_cuda(group: dist.ProcessGroup | None) -> bool:
+    """Whether the group's only tensors are those of CUDA devices."""
+    return str(dist.get_backend(group)) == "nccl"
+
+
+def _nccl_comm(group: dist.ProcessGroup | None) -> int:
+    """The group's ncclComm_t, for the current device. Collective: its first use makes it.
+
+    Raises:
+        ValueError: the group has no NCCL, or torch does not show its communicator.
+    """
+    chosen = group if group is not None else dist.group.WORLD
+    if not torch.cuda.is_available() or not dist.is_nccl_available():
+        raise ValueError("transport 'nccl' needs a GPU and a torch with NCCL; there is none here")
+    backend = chosen._get_backend(torch.device("cuda"))
+    show = getattr(backend, "_comm_ptr", None)
+    if show is None:
+        raise ValueError(
+            f"transport 'nccl' needs a process group over NCCL and torch 2.8 or newer; this is "
+            f"{type(backend).__name__} of torch {torch.__version__}"
+        )
+    dist.all_reduce(torch.zeros(1, device="cuda"), group=group)
+    return int(show())
+
+
 def connect(
     group: dist.ProcessGroup | None = None,
     transport: Transport = "auto",
@@ -56,7 +82,8 @@ def connect(
 
     Args:
         group: the ranks; None for all.
-        transport: "mpi", "process_group", or "auto": MPI if mpirun started all ranks of the group.
+        transport: "mpi", "nccl", "process_group", or "auto": NCCL if that is the group's backend,
+            MPI if mpirun started all ranks of the group. Over NCCL, tensors are on CUDA devices.
         timeout: longest wait for another rank, seconds.
         options: of the communicator, as for Comm.mpi.
 
@@ -65,16 +92,18 @@ def connect(
 
     Raises:
         RuntimeError: torch.distributed is not initialized.
-        ValueError: no such transport; ranks of MPI and of torch.distributed differ.
+        ValueError: no such transport; ranks of MPI and of torch.distributed differ; no NCCL.
         HLQError: the communicator could not be made.
     """
-    if transport not in ("auto", "mpi", "process_group"):
+    if transport not in ("auto", "mpi", "nccl", "process_group"):
         raise ValueError(
-            f"transport '{transport}' does not exist; there is auto, mpi, process_group"
+            f"transport '{transport}' does not exist; there is auto, mpi, nccl, process_group"
         )
     if not dist.is_initialized():
         raise RuntimeError("call torch.distributed.init_process_group() first")
     ranks = dist.get_process_group_ranks(group if group is not None else dist.group.WORLD)
+    if transport == "nccl" or (transport == "auto" and _is_of_cuda(group)):
+        return Comm.nccl(_nccl_comm(group), timeout=timeout, **options), "nccl"
     if transport != "process_group":
         fits: list[bool | None] = [None] * len(ranks)
         dist.all_gather_object(fits, _mpi_fits(), group=group)
