@@ -12,8 +12,8 @@
 typedef struct {
     test_rank *me;
     hlq_comm *host, *nccl;
-    hlq_stream stream;
-    void *parent; /* the communicator that nccl is split off */
+    hlq_stream stream, other; /* other: for what may overtake */
+    void *parent;             /* the communicator that nccl is split off */
 } pair;
 
 /* What cannot be made or done ends the program. is_old: an NCCL without what is newer than 2.18, if

@@ -48,6 +48,7 @@ void pair_open(test_rank *me, const hlq_options *options, int is_old, pair *p)
     CUDA(cudaSetDevice(me->rank % devices));
     *p = (pair){.me = me, .parent = parent_of(me)};
     CUDA(cudaStreamCreateWithFlags(&p->stream, cudaStreamNonBlocking));
+    CUDA(cudaStreamCreateWithFlags(&p->other, cudaStreamNonBlocking));
     MUST(rank_create(me, options, &p->host) == HLQ_OK);
     MUST(hlq_comm_create_nccl(p->parent, options, &p->nccl) == HLQ_OK);
 }
@@ -62,4 +63,5 @@ void pair_close(pair *p)
     rank_barrier(p->me);
     MUST(destroy(p->parent) == 0);
     CUDA(cudaStreamDestroy(p->stream));
+    CUDA(cudaStreamDestroy(p->other));
 }

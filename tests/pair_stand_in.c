@@ -21,6 +21,7 @@ void pair_open(test_rank *me, const hlq_options *options, int is_old, pair *p)
     old.AlltoAll = NULL;
     *p = (pair){.me = me, .parent = parent_of(me)};
     MUST(stand_in_cuda.stream_create(&p->stream) == 0);
+    MUST(stand_in_cuda.stream_create(&p->other) == 0);
     MUST(rank_create(me, options, &p->host) == HLQ_OK);
     MUST(hlq_nccl_create(is_old ? &old : &stand_in_nccl, &stand_in_cuda, &stand_in_wire, p->parent,
                          options, &p->nccl) == HLQ_OK);
@@ -33,6 +34,7 @@ void pair_close(pair *p)
     rank_barrier(p->me);
     stand_in_nccl.CommDestroy(p->parent);
     stand_in_cuda.stream_destroy(p->stream);
+    stand_in_cuda.stream_destroy(p->other);
 }
 
 void *pair_memory(size_t bytes)

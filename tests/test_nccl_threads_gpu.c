@@ -21,6 +21,7 @@ void pair_open(test_rank *me, const hlq_options *options, int is_old, pair *p)
     (void)is_old;
     *p = (pair){.me = me, .parent = parent_of(me)};
     CUDA(cudaStreamCreateWithFlags(&p->stream, cudaStreamNonBlocking));
+    CUDA(cudaStreamCreateWithFlags(&p->other, cudaStreamNonBlocking));
     MUST(rank_create(me, options, &p->host) == HLQ_OK);
     MUST(hlq_nccl_create(&thread_nccl, &hlq_cuda_runtime, &hlq_wire_cuda, p->parent, options,
                          &p->nccl) == HLQ_OK);
@@ -33,6 +34,7 @@ void pair_close(pair *p)
     rank_barrier(p->me);
     thread_nccl.CommDestroy(p->parent);
     CUDA(cudaStreamDestroy(p->stream));
+    CUDA(cudaStreamDestroy(p->other));
 }
 
 int main(void)
