@@ -7,6 +7,7 @@
 #include "thread_nccl.h"
 
 #include <transport/nccl_endpoint.h>
+#include <wire/device.h>
 
 static ncclComm_t parent_of(test_rank *me)
 {

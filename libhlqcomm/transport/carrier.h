@@ -13,7 +13,6 @@
 #define HLQ_TRANSPORT_CARRIER_H
 
 #include <hlqcomm/transport.h>
-#include <wire/device.h>
 
 /* Marks that a call's work leaves on its stream, for the host to see how far that has come. */
 typedef enum hlq_mark {
@@ -29,8 +28,7 @@ typedef struct hlq_marks {
 
 typedef struct hlq_carrier {
     void *self;
-    const hlq_device_wire *wire; /* what codes on the device */
-    uint32_t summed;             /* 1 << dtype for those that native() can add up */
+    uint32_t summed; /* 1 << dtype for those that native() can add up */
 
     /* Whether p is memory of the device. */
     int (*owns)(void *self, const void *p);
@@ -71,5 +69,16 @@ typedef struct hlq_carrier {
     /* From the device now, whatever its streams are at: waits for the copy alone. */
     hlq_status (*fetch)(void *self, void *to, const void *from, size_t bytes, char *error);
 } hlq_carrier;
+
+/*
+ * A communicator over a transport, for messages of the host, and a carrier, which end together;
+ * wire is what codes on the device (wire/device.h). Not part of the public interface, but shared by
+ * the libraries hlqcomm and hlqcomm_nccl.
+ */
+struct hlq_device_wire;
+HLQ_API hlq_status hlq_comm_create_carried(const hlq_transport *transport,
+                                           const hlq_carrier *carrier,
+                                           const struct hlq_device_wire *wire,
+                                           const hlq_options *options, hlq_comm **comm);
 
 #endif

@@ -230,7 +230,7 @@ static hlq_status fetch(void *self, void *to, const void *from, size_t bytes, ch
     return nccl_check_cuda(e, code, "fetch memory", error);
 }
 
-hlq_carrier nccl_carrier_of(nccl_endpoint *e, const hlq_device_wire *wire)
+hlq_carrier nccl_carrier_of(nccl_endpoint *e)
 {
     uint32_t summed = 0;
     for (int dtype = 0; hlq_dtype_bytes((hlq_dtype)dtype); dtype++) {
@@ -238,7 +238,6 @@ hlq_carrier nccl_carrier_of(nccl_endpoint *e, const hlq_device_wire *wire)
     }
     return (hlq_carrier){
         .self = e,
-        .wire = wire,
         .summed = summed,
         .owns = owns,
         .allocate = allocate,

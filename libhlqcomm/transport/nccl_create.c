@@ -5,6 +5,8 @@
 
 #include "transport_internal.h"
 
+#include <wire/device.h>
+
 #include <stdio.h>
 
 hlq_status hlq_comm_create_nccl(ncclComm_t nccl_comm, const hlq_options *options, hlq_comm **comm)

@@ -43,14 +43,14 @@ hlq_status nccl_exchange(const nccl_endpoint *e, const hlq_message *send, const 
                          hlq_stream stream, char *error);
 
 /* The endpoint as a carrier. */
-hlq_carrier nccl_carrier_of(nccl_endpoint *e, const hlq_device_wire *wire);
+hlq_carrier nccl_carrier_of(nccl_endpoint *e);
 
 /*
  * A communicator by these calls. What hlq_comm_create_nccl() does, with NCCL, CUDA and kernels to
  * choose.
  */
 hlq_status hlq_nccl_create(const hlq_nccl_calls *nccl, const hlq_cuda_calls *cuda,
-                           const hlq_device_wire *wire, ncclComm_t nccl_comm,
+                           const struct hlq_device_wire *wire, ncclComm_t nccl_comm,
                            const hlq_options *options, hlq_comm **comm);
 
 #endif

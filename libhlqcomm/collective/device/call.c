@@ -20,11 +20,12 @@ _Static_assert(sizeof(hlq_terms) <= HLQ_DEVICE_TOLD_BYTES && sizeof(hlq_terms) %
 
 /* Life --------------------------------------------------------------------------------------- */
 
-static hlq_device *new_device(const hlq_carrier *carrier, int size)
+static hlq_device *new_device(const hlq_carrier *carrier, const hlq_device_wire *wire, int size)
 {
     hlq_device *d = calloc(1, sizeof *d);
     if (!d) return NULL;
     d->carrier = *carrier;
+    d->wire = wire;
     d->report = carrier->allocate(carrier->self, sizeof *d->report, 0);
     d->captured = carrier->allocate(carrier->self, HLQ_SEEN * sizeof *d->captured, 1);
     d->terms = carrier->allocate(carrier->self, (size_t)size * sizeof *d->terms, 0);
@@ -50,9 +51,10 @@ void hlq_device_free(hlq_device *d)
 }
 
 hlq_status hlq_comm_create_carried(const hlq_transport *transport, const hlq_carrier *carrier,
-                                   const hlq_options *options, hlq_comm **comm)
+                                   const hlq_device_wire *wire, const hlq_options *options,
+                                   hlq_comm **comm)
 {
-    hlq_device *device = new_device(carrier, transport->size);
+    hlq_device *device = new_device(carrier, wire, transport->size);
     if (!is_complete(device)) {
         hlq_device_free(device);
         transport->destroy(transport->self);
@@ -172,10 +174,10 @@ static hlq_status put_terms(hlq_walk *w, const hlq_terms *mine, hlq_device_repor
     hlq_terms sealed = *mine;
     hlq_terms_seal(&sealed);
     HLQ_TRY(c->zero(c->self, d->report, sizeof *d->report, stream, w->error));
-    int code = c->wire->tell(&sealed, sizeof sealed, d->terms + w->rank, stream);
+    int code = d->wire->tell(&sealed, sizeof sealed, d->terms + w->rank, stream);
     HLQ_TRY(of_device(w, code, "tell terms"));
     HLQ_TRY(c->gather(c->self, d->terms, sizeof sealed, stream, w->error));
-    code = c->wire->compare(d->terms, sizeof sealed, w->size, w->rank, d->report, stream);
+    code = d->wire->compare(d->terms, sizeof sealed, w->size, w->rank, d->report, stream);
     HLQ_TRY(of_device(w, code, "compare terms"));
     return c->copy(c->self, seen, d->report, sizeof *seen, stream, w->error);
 }
@@ -193,7 +195,7 @@ static hlq_status put_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream)
     }
     HLQ_TRY(hlq_device_walk(w, memory, stream));
     if (!hlq_dtype_is_float(w->dtype)) return HLQ_OK;
-    int code = c->wire->poison(d->report, w->dtype, w->recv, elems, stream);
+    int code = d->wire->poison(d->report, w->dtype, w->recv, elems, stream);
     return of_device(w, code, "check results");
 }
 

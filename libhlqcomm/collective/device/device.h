@@ -11,6 +11,7 @@
 #include <collective/request.h>
 
 #include <transport/carrier.h>
+#include <wire/device.h>
 
 /* Memory of the device for calls, one after the other. Graphs go on using what they were captured
    with, so that none is freed before the communicator is; each is twice as large as the last. */
@@ -25,16 +26,13 @@ enum { HLQ_SEEN_TERMS, HLQ_SEEN_END, HLQ_SEEN };
 
 typedef struct hlq_device {
     hlq_carrier carrier;
+    const hlq_device_wire *wire;
     hlq_device_room *room;       /* newest first */
     hlq_device_report *report;   /* on the device: of the call under way */
     hlq_device_report *captured; /* the host's, HLQ_SEEN of them: where graphs leave theirs */
     hlq_terms *terms;            /* on the device: of all ranks, of the call under way */
 } hlq_device;
 
-/* A communicator over a transport, for messages of the host, and a carrier, which end together. */
-HLQ_API hlq_status hlq_comm_create_carried(const hlq_transport *transport,
-                                           const hlq_carrier *carrier, const hlq_options *options,
-                                           hlq_comm **comm);
 void hlq_device_free(hlq_device *device); /* NULL is fine */
 
 /* Whether a call's tensors are the device's. */

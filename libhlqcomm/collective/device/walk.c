@@ -292,7 +292,7 @@ hlq_status hlq_device_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream)
     job j = {
         .w = w,
         .carrier = &device->carrier,
-        .wire = device->carrier.wire,
+        .wire = device->wire,
         .report = device->report,
         .stream = stream,
         .s = lay_out(w, &host, &on_device),
