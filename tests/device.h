@@ -108,6 +108,7 @@ static inline void device_close(void)
     cudaGraphExec_t ready;
     device_check(cudaStreamEndCapture(device.stream, &graph));
     device_check(cudaGraphInstantiateWithFlags(&ready, graph, 0));
+    device_check(cudaDeviceSynchronize()); /* copies, which the stream does not wait for */
     device_check(cudaGraphLaunch(ready, device.stream));
     device_check(cudaStreamSynchronize(device.stream));
     device_check(cudaGraphExecDestroy(ready));

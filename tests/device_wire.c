@@ -1,17 +1,20 @@
 /*
- * Segments on a GPU, in managed memory; each call is captured into a graph, as device.h says.
+ * Segments on a GPU; each call is captured into a graph, as device.h says.
  */
 #include "device.h"
 #include "gpu_wire.h"
 
+/* Memory of the host, locked there and mapped: the GPU reads and writes it at the same address, its
+   own atomics work on it, and nothing migrates, as managed memory does, which not every machine
+   that lends its GPU allows. */
 void *hlq_gpu_alloc(size_t bytes)
 {
     void *p;
-    device_check(cudaMallocManaged(&p, bytes, cudaMemAttachGlobal));
+    device_check(cudaHostAlloc(&p, bytes, cudaHostAllocMapped));
     return p;
 }
 
-void hlq_gpu_free(void *p) { device_check(cudaFree(p)); }
+void hlq_gpu_free(void *p) { device_check(cudaFreeHost(p)); }
 
 #define ON_GPU(call)                                                                               \
     do {                                                                                           \
