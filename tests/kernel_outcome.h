@@ -179,7 +179,7 @@ static void for_each_case(const case_size *sizes, size_t count,
 {
     hlq_rng rng = hlq_rng_new(1);
     for (size_t i = 0; i < count; i++) {
-        for (int choice = 0; choice < 24 * sizes[i].cases; choice++) {
+        for (int choice = 0; choice < 24 * sizes[i].cases; choice += hlq_test_stride()) {
             hlq_lattice lattice = (hlq_lattice)(choice % 3);
             hlq_dtype dtype = (hlq_dtype)(choice / 3 % 4);
             kernel_case c = case_new(&rng, sizes[i].elems, lattice, dtype, choice / 12 % 2);

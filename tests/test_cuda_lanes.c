@@ -78,7 +78,7 @@ static void test_sums_in_one_pass_are_the_sums_term_by_term(void)
 {
     static const int counts[] = {0, 1, 2, 3, HLQ_CUDA_TERMS, HLQ_CUDA_TERMS + 1};
     hlq_rng rng = hlq_rng_new(2);
-    for (int choice = 0; choice < 96; choice++) {
+    for (int choice = 0; choice < 96; choice += hlq_test_stride()) {
         kernel_case c = case_new(&rng, 1 + hlq_rng_below(&rng, 1500), (hlq_lattice)(choice % 3),
                                  (hlq_dtype)(choice / 3 % 4), choice / 12 % 2);
         int count = counts[choice / 2 % 6];
@@ -123,6 +123,6 @@ int main(void)
     test_sums_in_one_pass_are_the_sums_term_by_term();
     test_starts_count_what_comes_before();
     hlq_test_case("all");
-    for (int i = 0; i < COUNTS; i++) CHECK(seen[i] > 0);
+    for (int i = 0; i < COUNTS; i++) CHECK(seen[i] > 0 || hlq_test_stride() > 1);
     return hlq_test_end();
 }
