@@ -249,7 +249,7 @@ static int run_all_reduce(gpu_bench *b)
 }
 
 static const gpu_case cases[] = {
-    {"copy", 1, 1, 0, prepare_nothing, run_copy},
+    {"copy", 1, 0, 0, prepare_nothing, run_copy},
     {"exponents", 1, 0, 0, prepare_exponents, run_exponents},
     {"encode", 1, 0, 0, prepare_encode, run_encode},
     {"write", 1, 0, 0, prepare_write, run_write},
