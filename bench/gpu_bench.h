@@ -59,7 +59,8 @@ typedef struct gpu_figure {
 } gpu_figure;
 
 /* bench has dtype, lattice and bits; the tensor gets so many bytes, or a few more for whole blocks.
-   The program ends with a sentence and GPU_EXIT_WRONG if CUDA fails, here and in all that follows. */
+   If CUDA fails, here and in all that follows, the program ends with a sentence and
+   GPU_EXIT_WRONG. */
 void gpu_bench_create(gpu_bench *bench, size_t bytes);
 void gpu_bench_destroy(gpu_bench *bench);
 

@@ -66,8 +66,8 @@ static inline int hlq_test_end(void)
     return test_failures || !test_checks;
 }
 
-/* From one of many cases to the next that is tried: 1; or where HLQ_FEWER is in the environment, for
-   compute-sanitizer, so many that it takes a minute. */
+/* From one of many cases to the next that is tried: 1; or 16 where HLQ_FEWER is in the environment,
+   for compute-sanitizer, which is slow. */
 static inline int hlq_test_stride(void) { return getenv("HLQ_FEWER") ? 16 : 1; }
 
 /* What this thread is testing from now on. */
