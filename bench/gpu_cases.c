@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#define WIRE hlq_wire_cuda
+static const hlq_device_wire *const wire = &hlq_wire_cuda;
 
 hlq_frame gpu_frame(const gpu_bench *b, int part, int parts, int sender, int leg)
 {
@@ -43,14 +43,14 @@ static hlq_device_segment new_segment(gpu_bench *b, hlq_frame frame)
 static hlq_device_segment new_written(gpu_bench *b, hlq_frame frame)
 {
     hlq_device_segment s = new_segment(b, frame);
-    gpu_check(WIRE.write(&s, &b->source, NULL, b->report, b->stream));
+    gpu_check(wire->write(&s, &b->source, NULL, b->report, b->stream));
     return s;
 }
 
 static hlq_device_segment new_opened(gpu_bench *b, hlq_frame frame)
 {
     hlq_device_segment s = new_written(b, frame);
-    gpu_check(WIRE.open(&s, b->report, b->stream));
+    gpu_check(wire->open(&s, b->report, b->stream));
     return s;
 }
 
@@ -74,16 +74,16 @@ static void prepare_write(gpu_bench *b) { b->sent[0] = new_segment(b, gpu_frame(
 
 static int run_write(gpu_bench *b)
 {
-    return WIRE.write(&b->sent[0], &b->source, NULL, b->report, b->stream);
+    return wire->write(&b->sent[0], &b->source, NULL, b->report, b->stream);
 }
 
 static void prepare_opened(gpu_bench *b) { b->came[0] = new_opened(b, gpu_frame(b, 0, 1, 0, 0)); }
 
-static int run_open(gpu_bench *b) { return WIRE.open(&b->came[0], b->report, b->stream); }
+static int run_open(gpu_bench *b) { return wire->open(&b->came[0], b->report, b->stream); }
 
 static int run_decode(gpu_bench *b)
 {
-    return WIRE.decode(&b->came[0], 1, b->dtype, b->out, b->elems, b->report, b->stream);
+    return wire->decode(&b->came[0], 1, b->dtype, b->out, b->elems, b->report, b->stream);
 }
 
 /* What an owner of all blocks does: the codes of the other ranks, and the own numbers. */
@@ -95,7 +95,7 @@ static void prepare_sum(gpu_bench *b)
 
 static int run_sum(gpu_bench *b)
 {
-    return WIRE.sum(b->came + 1, b->ranks - 1, &b->source, 0, &b->sums, b->stream);
+    return wire->sum(b->came + 1, b->ranks - 1, &b->source, 0, &b->sums, b->stream);
 }
 
 static void prepare_unrotate(gpu_bench *b)
@@ -106,8 +106,8 @@ static void prepare_unrotate(gpu_bench *b)
 
 static int run_unrotate(gpu_bench *b)
 {
-    return WIRE.unrotate(&b->came[1].frame.place, &b->sums, 1.0f / (float)b->ranks, b->dtype,
-                         b->out, b->elems, b->report, b->stream);
+    return wire->unrotate(&b->came[1].frame.place, &b->sums, 1.0f / (float)b->ranks, b->dtype,
+                          b->out, b->elems, b->report, b->stream);
 }
 
 /* The kernels alone ---------------------------------------------------------------------------- */
@@ -230,20 +230,20 @@ static int run_all_reduce(gpu_bench *b)
 {
     int n = b->ranks, error = 0;
     for (int p = 1; p < n && !error; p++) {
-        error = WIRE.write(&b->sent[p], &b->source, NULL, b->report, b->stream);
+        error = wire->write(&b->sent[p], &b->source, NULL, b->report, b->stream);
     }
     for (int p = 1; p < n && !error; p++) {
-        error = WIRE.open(&b->came[p], b->report, b->stream);
+        error = wire->open(&b->came[p], b->report, b->stream);
     }
     if (!error) error = run_sum(b);
-    if (!error) error = WIRE.write(&b->result[0], &b->source, &b->sums, b->report, b->stream);
+    if (!error) error = wire->write(&b->result[0], &b->source, &b->sums, b->report, b->stream);
     for (int p = 0; p < n && !error; p++) {
-        error = WIRE.open(&b->result[p], b->report, b->stream);
+        error = wire->open(&b->result[p], b->report, b->stream);
     }
     for (int p = 0; p < n && !error; p++) {
         float factor = p == 0 ? 1.0f / (float)n : 1.0f;
         error =
-            WIRE.decode(&b->result[p], factor, b->dtype, b->out, b->elems, b->report, b->stream);
+            wire->decode(&b->result[p], factor, b->dtype, b->out, b->elems, b->report, b->stream);
     }
     return error;
 }
