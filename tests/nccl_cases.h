@@ -278,7 +278,7 @@ static inline void streams_body(test_rank *me, void *argument)
 static inline void graph_body(test_rank *me, void *argument)
 {
     float want[COUNT], got[COUNT], *x = pair_memory(COUNT_BYTES), *y = pair_memory(COUNT_BYTES);
-    float *huge = pair_memory(100 * COUNT_BYTES);
+    float *huge = pair_memory(100 * COUNT_BYTES), *zeros = calloc(100, COUNT_BYTES);
     pair p;
     pair_open(me, argument, 0, &p);
     call_case c = {HLQ_ALL_REDUCE, HLQ_ALG_TWOSHOT, HLQ_FLOAT32, HLQ_SUM, COUNT, 0, 0};
@@ -301,13 +301,17 @@ static inline void graph_body(test_rank *me, void *argument)
         memset(got, 0, sizeof got);
     }
     pair_graph_free(graph);
+    pair_put(huge, zeros, 100 * COUNT_BYTES);
     pair_capture(&p);
     c.count = 100 * COUNT;
     CHECK_EQ(call_it(p.nccl, &c, huge, huge, NULL, p.stream), HLQ_E_INVALID);
     CHECK(strstr(hlq_comm_last_error(p.nccl), "make the call once before") != NULL);
     pair_graph_free(pair_captured(&p));
+    CHECK_EQ(call_it(p.nccl, &c, huge, huge, NULL, p.stream), HLQ_OK); /* it works on */
+    pair_synchronize(&p);
+    CHECK_EQ(hlq_comm_async_error(p.nccl), HLQ_OK);
     pair_close(&p);
-    pair_free(x), pair_free(y), pair_free(huge);
+    pair_free(x), pair_free(y), pair_free(huge), free(zeros);
 }
 
 #endif

@@ -115,8 +115,13 @@ static int stream_synchronize(hlq_stream s)
 
 /* Graphs ------------------------------------------------------------------------------------- */
 
+/* As CUDA has it, a thread that captures must neither allocate nor ask for events. */
+static _Thread_local int captures;
+enum { CAPTURE_UNSUPPORTED = 900 };
+
 void stand_in_capture(hlq_stream s)
 {
+    captures++;
     stand_in_graph *graph = calloc(1, sizeof *graph);
     if (!graph) exit(2);
     graph->end = &graph->first;
@@ -127,6 +132,7 @@ void stand_in_capture(hlq_stream s)
 
 stand_in_graph *stand_in_captured(hlq_stream s)
 {
+    captures--;
     pthread_mutex_lock(&s->lock);
     stand_in_graph *graph = s->capture;
     s->capture = NULL;
@@ -198,6 +204,7 @@ static int event_record(hlq_event event, hlq_stream s)
 
 static int event_query(hlq_event event)
 {
+    if (captures) return CAPTURE_UNSUPPORTED;
     pthread_mutex_lock(&event_lock);
     int is_pending = event->reached != event->recorded;
     pthread_mutex_unlock(&event_lock);
@@ -237,6 +244,7 @@ static pthread_mutex_t range_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static int allocate(void **p, size_t bytes)
 {
+    if (captures) return CAPTURE_UNSUPPORTED;
     char *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
     if (!memory) return 2;
     memset(memory, 0xa5, bytes); /* cudaMalloc promises nothing */
@@ -285,6 +293,7 @@ static int device_of(const void *p, int *device)
 
 static int allocate_host(void **p, size_t bytes)
 {
+    if (captures) return CAPTURE_UNSUPPORTED;
     *p = malloc(bytes ? bytes : 1);
     return *p ? 0 : 2;
 }

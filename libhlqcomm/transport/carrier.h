@@ -38,14 +38,16 @@ typedef struct hlq_carrier {
     void *(*allocate)(void *self, size_t bytes, int is_host);
     void (*release)(void *self, void *memory, int is_host);
 
+    /* Whether a stream is being captured into a graph. Then nothing may be allocated, and no mark
+       be set or looked at: the caller keeps launches in order. */
+    hlq_status (*is_captured)(void *self, hlq_stream stream, int *captured, char *error);
+
     /*
      * A call's work goes between begin(), after which the stream waits for the call before, on
-     * whatever stream it was, and the mark ENDED. In a stream that is being captured into a graph,
-     * *captured becomes 1, and there are no marks: the caller keeps launches in order.
-     * *passed: how many marks the work has passed. They live until forget().
+     * whatever stream it was, and the mark ENDED. *passed: how many marks the work has passed. They
+     * live until forget().
      */
-    hlq_status (*begin)(void *self, hlq_stream stream, hlq_marks *marks, int *captured,
-                        char *error);
+    hlq_status (*begin)(void *self, hlq_stream stream, hlq_marks *marks, char *error);
     hlq_status (*mark)(void *self, hlq_stream stream, hlq_marks *marks, hlq_mark which,
                        char *error);
     hlq_status (*look)(void *self, const hlq_marks *marks, int *passed, char *error);

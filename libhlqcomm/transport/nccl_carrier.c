@@ -66,17 +66,22 @@ static int make_marks(const nccl_endpoint *e, hlq_marks *marks)
     return code;
 }
 
-static hlq_status begin(void *self, hlq_stream stream, hlq_marks *marks, int *captured, char *error)
+static hlq_status is_captured(void *self, hlq_stream stream, int *captured, char *error)
 {
-    nccl_endpoint *e = self;
+    const nccl_endpoint *e = self;
+    int device = nccl_enter(e), code = e->cuda->is_capturing(stream, captured);
+    nccl_leave(e, device);
+    return nccl_check_cuda(e, code, "ask for the state of the stream", error);
+}
+
+static hlq_status begin(void *self, hlq_stream stream, hlq_marks *marks, char *error)
+{
+    const nccl_endpoint *e = self;
     const hlq_cuda_calls *cuda = e->cuda;
     if (!e->comm) return nccl_look(e, error);
-    int device = nccl_enter(e), code = cuda->is_capturing(stream, captured);
-    if (!code && !*captured) {
-        code = make_marks(e, marks);
-        if (!code && e->has_last) code = cuda->stream_wait(stream, e->last);
-        if (!code) code = cuda->event_record(marks->event[HLQ_MARK_BEGUN], stream);
-    }
+    int device = nccl_enter(e), code = make_marks(e, marks);
+    if (!code && e->has_last) code = cuda->stream_wait(stream, e->last);
+    if (!code) code = cuda->event_record(marks->event[HLQ_MARK_BEGUN], stream);
     nccl_leave(e, device);
     return nccl_check_cuda(e, code, "begin a call on the stream", error);
 }
@@ -85,7 +90,6 @@ static hlq_status mark(void *self, hlq_stream stream, hlq_marks *marks, hlq_mark
 {
     nccl_endpoint *e = self;
     const hlq_cuda_calls *cuda = e->cuda;
-    if (!marks->event[which]) return HLQ_OK; /* captured */
     int device = nccl_enter(e), code = cuda->event_record(marks->event[which], stream);
     if (!code && which == HLQ_MARK_ENDED) {
         code = cuda->event_record(e->last, stream);
@@ -242,6 +246,7 @@ hlq_carrier nccl_carrier_of(nccl_endpoint *e)
         .owns = owns,
         .allocate = allocate,
         .release = release,
+        .is_captured = is_captured,
         .begin = begin,
         .mark = mark,
         .look = look,

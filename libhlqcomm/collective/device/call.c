@@ -214,22 +214,40 @@ static void account(hlq_request *r)
     w->comm->stats = *s;
 }
 
-/* All of a call. f: what is wrong with it, which the others hear before this rank leaves. */
-static hlq_status put(hlq_request *r, const hlq_fault *f, hlq_stream stream, int *captured)
+/* Where the host finds a call's report. While a stream is captured nothing can be allocated. */
+static hlq_status find_seen(hlq_request *r, int captured, hlq_device_report **seen)
 {
     hlq_walk *w = &r->walk;
     const hlq_device *d = w->comm->device;
     const hlq_carrier *c = &d->carrier;
+    size_t bytes = HLQ_SEEN * sizeof **seen;
+    *seen = d->captured;
+    if (captured) return HLQ_OK;
+    if (!r->device.seen) r->device.seen = c->allocate(c->self, bytes, 1);
+    if (!r->device.seen) return hlq_fail(w, HLQ_E_NOMEM, "no pinned memory for a report");
+    memset(r->device.seen, 0, bytes);
+    *seen = r->device.seen;
+    return HLQ_OK;
+}
+
+/* All of a call. f: what is wrong with it, which the others hear before this rank leaves. */
+static hlq_status put(hlq_request *r, const hlq_fault *f, hlq_stream stream, int captured)
+{
+    hlq_walk *w = &r->walk;
+    const hlq_device *d = w->comm->device;
+    const hlq_carrier *c = &d->carrier;
+    hlq_marks *marks = &r->device.marks;
     uint8_t *memory = NULL;
+    hlq_device_report *seen;
     hlq_terms mine = hlq_terms_of(w, f);
-    HLQ_TRY(c->begin(c->self, stream, &r->device.marks, captured, w->error));
-    HLQ_TRY(f->status == HLQ_OK ? reserve(w, *captured, &memory) : HLQ_OK);
-    hlq_device_report *seen = *captured ? d->captured : r->device.seen;
+    HLQ_TRY(f->status == HLQ_OK ? reserve(w, captured, &memory) : HLQ_OK);
+    HLQ_TRY(find_seen(r, captured, &seen));
+    if (!captured) HLQ_TRY(c->begin(c->self, stream, marks, w->error));
     HLQ_TRY(put_terms(w, &mine, &seen[HLQ_SEEN_TERMS], stream));
-    HLQ_TRY(c->mark(c->self, stream, &r->device.marks, HLQ_MARK_COMPARED, w->error));
+    if (!captured) HLQ_TRY(c->mark(c->self, stream, marks, HLQ_MARK_COMPARED, w->error));
     if (f->status == HLQ_OK) HLQ_TRY(put_walk(w, memory, stream));
     HLQ_TRY(c->copy(c->self, &seen[HLQ_SEEN_END], d->report, sizeof *seen, stream, w->error));
-    return c->mark(c->self, stream, &r->device.marks, HLQ_MARK_ENDED, w->error);
+    return captured ? HLQ_OK : c->mark(c->self, stream, marks, HLQ_MARK_ENDED, w->error);
 }
 
 /* Collectives on host tensors are over first: NCCL has one order for all. */
@@ -243,43 +261,31 @@ static void finish_others(hlq_comm *comm)
     }
 }
 
-/* A request with room for a report. */
-static hlq_request *prepare(hlq_comm *comm, const hlq_walk *asked)
-{
-    const hlq_carrier *c = &comm->device->carrier;
-    hlq_request *r = hlq_request_take(comm, asked);
-    if (!r) return NULL;
-    r->stage = HLQ_STAGE_DEVICE;
-    if (!r->device.seen) {
-        r->device.seen = c->allocate(c->self, HLQ_SEEN * sizeof *r->device.seen, 1);
-    }
-    if (r->device.seen) {
-        memset(r->device.seen, 0, HLQ_SEEN * sizeof *r->device.seen);
-        return r;
-    }
-    r->stage = HLQ_STAGE_ENDED;
-    hlq_request_give_back(r);
-    return NULL;
-}
-
 hlq_status hlq_device_start(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
                             hlq_request **request)
 {
     hlq_comm *comm = asked->comm;
+    const hlq_carrier *c = &comm->device->carrier;
     int captured = 0;
-    finish_others(comm);
-    hlq_device_reap(comm);
+    HLQ_TRY(c->is_captured(c->self, stream, &captured, comm->error));
+    if (!captured) {
+        finish_others(comm);
+        hlq_device_reap(comm);
+    }
     if (comm->broken) return HLQ_E_BROKEN;
-    hlq_request *r = prepare(comm, asked);
+    hlq_request *r = hlq_request_take(comm, asked);
     if (!r) {
         hlq_comm_break(comm, HLQ_E_NOMEM, "no memory for another collective at a time");
         return HLQ_E_NOMEM;
     }
     hlq_walk *w = &r->walk;
     hlq_fault f = complete(w, call);
+    r->stage = HLQ_STAGE_DEVICE;
     r->device.is_awaited = request != NULL;
-    hlq_status status = put(r, &f, stream, &captured);
-    if (status != HLQ_OK) {
+    hlq_status status = put(r, &f, stream, captured);
+    if (status == HLQ_E_INVALID && captured) {
+        hlq_stages_end(r, status); /* nothing was put */
+    } else if (status != HLQ_OK) {
         hlq_request_break(r, status);
     } else if (f.status != HLQ_OK) {
         /* Others hear it from the terms. An abort would keep those from them. */
