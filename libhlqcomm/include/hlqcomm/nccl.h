@@ -27,7 +27,7 @@ typedef struct ncclComm *ncclComm_t;
  * Of the device: hlqcomm/hlqcomm.h holds, but that calls only add their work to the stream and
  * return, as NCCL's do; HLQ_OK says that this was possible. Nothing waits for the stream or for
  * ranks, and work can be captured into a graph, after the same call was made once outside, for its
- * workspace.
+ * workspace (else HLQ_E_INVALID, and nothing was captured).
  *  - send, recv and the residual stay allocated until the stream comes there. Calls on one
  *    communicator follow each other whatever their streams; graphs are for the caller to order.
  *  - hlq_X_start() gives a request that ends with the work's status. For calls without one,
@@ -38,7 +38,8 @@ typedef struct ncclComm *ncclComm_t;
  *  - AUTO does not measure: tensors of min_bytes and more are compressed, smaller ones are NCCL's.
  *    TWOSHOT, ONESHOT and NATIVE; no target and no bound mode, no exempt ranges, and no counts per
  *    rank: HLQ_E_UNSUPPORTED. NATIVE has no int16, and its sums are as NCCL orders them.
- *  - hlq_stats has bytes, overloads and blocks that are NaN, but neither times nor estimates.
+ *  - hlq_stats has bytes, overloads and blocks that are NaN, but neither times nor estimates;
+ *    hlq_comm_plan() has the bytes on the wire, and as workspace that of host tensors.
  *
  * Tensors of the host go through memory of the device, and everything is as over MPI.
  */
