@@ -167,6 +167,31 @@ static inline void long_body(test_rank *me, void *argument)
     pair_close(&p);
 }
 
+/* AUTO takes no algorithm that there is not, whatever nodes ranks are on. */
+static inline void groups_body(test_rank *me, void *argument)
+{
+    hlq_options options = HLQ_OPTIONS_INIT;
+    pair p;
+    (void)argument;
+    options.group = 1 + me->rank / 2;
+    pair_open(me, &options, 0, &p);
+    call_case c = {HLQ_ALL_REDUCE, HLQ_ALG_TWOSHOT, HLQ_FLOAT32, HLQ_SUM, 70001, 1, 0};
+    size_t bytes = c.count * sizeof(float);
+    float *x = malloc(bytes), *got = malloc(bytes), *device = pair_memory(bytes);
+    hlq_rng rng = hlq_rng_new((uint64_t)me->rank);
+    for (size_t i = 0; i < c.count; i++) x[i] = (float)hlq_rng_gauss(&rng);
+    pair_put(device, x, bytes);
+    hlq_test_case("AUTO on two nodes");
+    CHECK_EQ(call_it(p.host, &c, x, x, NULL, NULL), HLQ_OK);
+    c.algorithm = HLQ_ALG_AUTO;
+    CHECK_EQ(call_it(p.nccl, &c, device, device, NULL, p.stream), HLQ_OK);
+    pair_synchronize(&p);
+    pair_get(got, device, bytes);
+    CHECK_BYTES(got, x, bytes);
+    pair_close(&p);
+    free(x), free(got), pair_free(device);
+}
+
 /* Exact ones are the carrier's: numbers whose sums are the same in any order. */
 static inline void native_body(test_rank *me, void *argument)
 {

@@ -127,6 +127,7 @@ static hlq_fault complete(hlq_walk *w, const hlq_call *call)
     if (f.status == HLQ_OK) f = hlq_buffer_fault(w, call);
     if (f.status != HLQ_OK) return f;
     hlq_complete(w, call);
+    if (w->is_auto && w->algorithm == HLQ_ALG_HIERARCHICAL) w->algorithm = HLQ_ALG_TWOSHOT;
     return support_fault(w);
 }
 
