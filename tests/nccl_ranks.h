@@ -63,7 +63,7 @@ void nccl_set(ncclComm_t comm, nccl_mail *box, int state);
 /* Waits for what fits into m; one of another length never does, as in NCCL. */
 int nccl_wait_fitting(ncclComm_t comm, const nccl_mail *box, size_t bytes);
 
-/* What a table of calls has in any case. */
+/* What a table of calls has in any case, and all-to-all, which NCCL has from 2.28 on. */
 int nccl_split(ncclComm_t comm, int color, int key, ncclComm_t *result, void *config);
 int nccl_destroy(ncclComm_t comm);
 int nccl_abort(ncclComm_t comm);
@@ -88,6 +88,6 @@ int nccl_all_to_all(const void *from, void *to, size_t bytes, int type, ncclComm
     .CommDestroy = nccl_destroy, .CommAbort = nccl_abort, .CommGetAsyncError = nccl_async_error,   \
     .CommCount = nccl_count, .CommCuDevice = nccl_device, .CommUserRank = nccl_rank,               \
     .GroupStart = nccl_group_start, .GroupEnd = nccl_group_end, .Send = nccl_send,                 \
-    .Recv = nccl_recv, .AllGather = nccl_all_gather, .AlltoAll = nccl_all_to_all
+    .Recv = nccl_recv, .AllGather = nccl_all_gather
 
 #endif

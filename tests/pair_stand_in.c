@@ -16,15 +16,13 @@ static ncclComm_t parent_of(test_rank *me)
 
 void pair_open(test_rank *me, const hlq_options *options, int is_old, pair *p)
 {
-    static hlq_nccl_calls old;
-    old = stand_in_nccl;
-    old.AlltoAll = NULL;
+    const hlq_nccl_calls *nccl = is_old ? &stand_in_old_nccl : &stand_in_nccl;
     *p = (pair){.me = me, .parent = parent_of(me)};
     MUST(stand_in_cuda.stream_create(&p->stream) == 0);
     MUST(stand_in_cuda.stream_create(&p->other) == 0);
     MUST(rank_create(me, options, &p->host) == HLQ_OK);
-    MUST(hlq_nccl_create(is_old ? &old : &stand_in_nccl, &stand_in_cuda, &stand_in_wire, p->parent,
-                         options, &p->nccl) == HLQ_OK);
+    MUST(hlq_nccl_create(nccl, &stand_in_cuda, &stand_in_wire, p->parent, options, &p->nccl) ==
+         HLQ_OK);
 }
 
 void pair_close(pair *p)

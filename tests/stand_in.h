@@ -14,7 +14,7 @@
 #include <wire/device.h>
 
 extern const hlq_cuda_calls stand_in_cuda;
-extern const hlq_nccl_calls stand_in_nccl;
+extern const hlq_nccl_calls stand_in_nccl, stand_in_old_nccl; /* old: before 2.28 */
 /* Segments as work on these streams, done by the host's own functions, or by another table, whose
    functions then come one at a time if it must be so. */
 extern const hlq_device_wire stand_in_wire, stand_in_host_wire;

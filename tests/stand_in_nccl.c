@@ -181,4 +181,11 @@ const hlq_nccl_calls stand_in_nccl = {
     NCCL_RANKS_CALLS,
     .AllReduce = all_reduce,
     .ReduceScatter = reduce_scatter,
+    .AlltoAll = nccl_all_to_all,
+};
+
+const hlq_nccl_calls stand_in_old_nccl = {
+    NCCL_RANKS_CALLS,
+    .AllReduce = all_reduce,
+    .ReduceScatter = reduce_scatter,
 };

@@ -96,4 +96,5 @@ const hlq_nccl_calls thread_nccl = {
     NCCL_RANKS_CALLS,
     .AllReduce = no_sum,
     .ReduceScatter = no_sum,
+    .AlltoAll = nccl_all_to_all,
 };
