@@ -104,8 +104,8 @@ static void test_activations_that_do_not_fit_are_refused(void)
                                quantizer_like(HLQ_LATTICE_D4, 3, 0),
                                quantizer_like(HLQ_LATTICE_D4, 4, 1)};
     static const char *said[] = {
-        "activation is of Z in 4 dimensions, q = 4, not centred; the layer "
-        "is of D4 in 4, q = 4, not centred",
+        ("activation is of Z in 4 dimensions, q = 4, not centred; the layer "
+         "is of D4 in 4, q = 4, not centred"),
         "q = 3, not centred", "q = 4, centred; the layer"};
     float x[2 * IN] = {0}, y[2 * OUT];
     uint64_t overloads;
