@@ -298,6 +298,39 @@ static inline void streams_body(test_rank *me, void *argument)
     pair_close(&p);
 }
 
+/* Requests for host tensors are their caller's until that ends them, whatever comes in between. */
+static inline void mixed_body(test_rank *me, void *argument)
+{
+    enum { HOST = 5000, CALLS = 3 };
+    float want[CALLS][HOST], got[CALLS][HOST], *x = pair_memory(sizeof *got);
+    hlq_request *request[2];
+    pair p;
+    pair_open(me, argument, 0, &p);
+    call_case c = {HLQ_ALL_REDUCE, HLQ_ALG_TWOSHOT, HLQ_FLOAT32, HLQ_SUM, HOST, 1, 0};
+    hlq_call call = HLQ_CALL_INIT;
+    call.algorithm = c.algorithm;
+    hlq_rng rng = hlq_rng_new((uint64_t)me->rank);
+    hlq_test_case("tensors of the host and the device");
+    for (int k = 0; k < CALLS; k++) {
+        for (int i = 0; i < HOST; i++) want[k][i] = got[k][i] = (float)hlq_rng_gauss(&rng);
+        CHECK_EQ(call_it(p.host, &c, want[k], want[k], NULL, NULL), HLQ_OK);
+    }
+    pair_put(x, got[2], sizeof got[2]);
+    for (int k = 0; k < 2; k++) {
+        CHECK_EQ(hlq_all_reduce_start(p.nccl, got[k], got[k], HOST, c.dtype, c.op, &call, NULL,
+                                      &request[k]),
+                 HLQ_OK);
+    }
+    CHECK_EQ(call_it(p.nccl, &c, x, x, NULL, p.stream), HLQ_OK);
+    pair_synchronize(&p);
+    CHECK_EQ(hlq_comm_async_error(p.nccl), HLQ_OK);
+    for (int k = 0; k < 2; k++) CHECK_EQ(hlq_wait(request[k], HLQ_FOREVER), HLQ_OK);
+    pair_get(got[2], x, sizeof got[2]);
+    CHECK_BYTES(got, want, sizeof got);
+    pair_close(&p);
+    pair_free(x);
+}
+
 /* A captured call does its work as often as its graph is launched; what it works with must be there
    before. */
 static inline void graph_body(test_rank *me, void *argument)
@@ -331,6 +364,7 @@ static inline void graph_body(test_rank *me, void *argument)
     c.count = 100 * COUNT;
     CHECK_EQ(call_it(p.nccl, &c, huge, huge, NULL, p.stream), HLQ_E_INVALID);
     CHECK(strstr(hlq_comm_last_error(p.nccl), "make the call once before") != NULL);
+    CHECK_EQ(call_it(p.nccl, &c, huge, zeros, NULL, p.stream), HLQ_E_INVALID); /* the host's */
     pair_graph_free(pair_captured(&p));
     CHECK_EQ(call_it(p.nccl, &c, huge, huge, NULL, p.stream), HLQ_OK); /* it works on */
     pair_synchronize(&p);

@@ -21,6 +21,7 @@ int main(void)
         ranks_as_threads(n, native_body, &is_old);
         ranks_as_threads(n, native_body, &is_new);
         ranks_as_threads(n, host_body, NULL);
+        ranks_as_threads(n, mixed_body, NULL);
         ranks_as_threads(n, streams_body, NULL);
         ranks_as_threads(n, graph_body, NULL);
     }

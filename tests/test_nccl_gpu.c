@@ -33,6 +33,7 @@ static void all_bodies(test_rank *me, void *argument)
     long_body(me, NULL);
     native_body(me, &is_new);
     host_body(me, NULL);
+    mixed_body(me, NULL);
     streams_body(me, NULL);
     graph_body(me, NULL);
 }

@@ -55,6 +55,7 @@ int main(void)
     for (int n = 2; n <= 3; n++) {
         ranks_as_threads(n, long_body, NULL);
         ranks_as_threads(n, host_body, NULL);
+        ranks_as_threads(n, mixed_body, NULL);
         ranks_as_threads(n, streams_body, NULL);
     }
     return hlq_test_end();

@@ -190,7 +190,10 @@ static int poll(hlq_request *r)
     hlq_status status = HLQ_OK;
     int done = 0, moves = 1;
     if (r->stage == HLQ_STAGE_ENDED) return 0;
-    if (r->stage == HLQ_STAGE_DEVICE) return hlq_device_poll(r), 0;
+    if (r->stage == HLQ_STAGE_DEVICE) {
+        hlq_device_poll(r);
+        return 0;
+    }
     if (r->begun > r->ended) {
         status = t->test(t->self, &slot_of(r, r->ended)->exchange, &done, r->error);
         if (status == HLQ_OK && !done && hlq_now() > deadline_of(r)) {

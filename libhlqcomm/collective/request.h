@@ -42,7 +42,7 @@ typedef struct hlq_device_call {
                                        terms were compared, one at the end */
     hlq_marks marks;
     double begun_at; /* when the host saw that its work had begun; 0 before */
-    int is_awaited;  /* somebody has the request */
+    int is_left;     /* nobody has the request: it is given back when it is over */
 } hlq_device_call;
 
 /* What a rank has to say at the end of a stage. */

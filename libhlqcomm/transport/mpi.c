@@ -372,14 +372,11 @@ hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, double timeout_s, hlq_transport 
 
 hlq_status hlq_comm_create_mpi(MPI_Comm mpi_comm, const hlq_options *options, hlq_comm **comm)
 {
-    static const hlq_options defaults = HLQ_OPTIONS_INIT;
     char error[HLQ_ERROR_BYTES] = "";
     hlq_transport transport;
-    /* What is wrong with options is for all ranks to hear, later. */
-    int readable = options && options->struct_bytes == sizeof *options && options->timeout_s > 0;
-    double timeout_s = readable ? options->timeout_s : defaults.timeout_s;
     if (comm) *comm = NULL;
-    hlq_status status = hlq_transport_mpi(mpi_comm, timeout_s, &transport, error);
+    hlq_status status =
+        hlq_transport_mpi(mpi_comm, hlq_creation_timeout(options), &transport, error);
     if (status != HLQ_OK) return hlq_create_failed(status, error);
     return hlq_comm_create_callbacks(&transport, options, comm);
 }

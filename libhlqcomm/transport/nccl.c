@@ -168,24 +168,21 @@ static hlq_status open_endpoint(nccl_endpoint *e, ncclComm_t original, char *err
     if (result == HLQ_NCCL_SUCCESS) result = nccl->CommCount(original, &e->size);
     if (result == HLQ_NCCL_SUCCESS) result = nccl->CommCuDevice(original, &e->device);
     hlq_status status = nccl_check(e, result, "look at the communicator", error);
-    e->comm = NULL;
-    if (status != HLQ_OK) return status;
+    if (status != HLQ_OK) {
+        e->comm = NULL;
+        return status;
+    }
     int device = nccl_enter(e), code = cuda->stream_create(&e->stream);
     if (!code) code = cuda->event_create(&e->arrived);
     if (!code) code = cuda->event_create(&e->last);
     status = nccl_check_cuda(e, code, "make a stream", error);
-    if (status == HLQ_OK) {
-        result = nccl->CommSplit(original, 0, e->rank, &e->comm, NULL);
-        if (result == HLQ_NCCL_IN_PROGRESS) { /* of the original: it says when both are there */
-            nccl_endpoint parent = *e;
-            parent.comm = original;
-            status = nccl_check(&parent, result, "split the communicator", error);
-        } else {
-            status = nccl_check(e, result, "split the communicator", error);
-        }
-        if (status != HLQ_OK) e->comm = NULL;
+    ncclComm_t own = NULL;
+    if (status == HLQ_OK) { /* the original says when it is there */
+        result = nccl->CommSplit(original, 0, e->rank, &own, NULL);
+        status = nccl_check(e, result, "split the communicator", error);
     }
     nccl_leave(e, device);
+    e->comm = status == HLQ_OK ? own : NULL;
     return status;
 }
 
@@ -193,17 +190,14 @@ hlq_status hlq_nccl_create(const hlq_nccl_calls *nccl, const hlq_cuda_calls *cud
                            const struct hlq_device_wire *wire, ncclComm_t nccl_comm,
                            const hlq_options *options, hlq_comm **comm)
 {
-    static const hlq_options defaults = HLQ_OPTIONS_INIT;
     char error[HLQ_ERROR_BYTES] = "";
-    /* What is wrong with options is for all ranks to hear, later. */
-    int readable = options && options->struct_bytes == sizeof *options && options->timeout_s > 0;
     if (comm) *comm = NULL;
     if (!nccl_comm) return hlq_create_failed(HLQ_E_INVALID, "the NCCL communicator is NULL");
     nccl_endpoint *e = calloc(1, sizeof *e);
     if (!e) return hlq_create_failed(HLQ_E_NOMEM, NULL);
     e->nccl = nccl;
     e->cuda = cuda;
-    e->timeout_s = readable ? options->timeout_s : defaults.timeout_s;
+    e->timeout_s = hlq_creation_timeout(options);
     hlq_status status = open_endpoint(e, nccl_comm, error);
     if (status != HLQ_OK) {
         destroy(e);

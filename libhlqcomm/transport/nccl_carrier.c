@@ -15,21 +15,30 @@ static int owns(void *self, const void *p)
     return e->cuda->device_of(p, &device) == 0 && device == e->device;
 }
 
+/* NULL, or zeros. */
+static void *allocate_device(const nccl_endpoint *e, size_t bytes)
+{
+    void *memory = NULL;
+    if (e->cuda->allocate(&memory, bytes)) return NULL;
+    if (!e->cuda->zero(memory, bytes, e->stream) && !e->cuda->stream_synchronize(e->stream)) {
+        return memory;
+    }
+    e->cuda->release(memory);
+    return NULL;
+}
+
+static void *allocate_host(const nccl_endpoint *e, size_t bytes)
+{
+    void *memory = NULL;
+    return e->cuda->allocate_host(&memory, bytes) ? NULL : memset(memory, 0, bytes);
+}
+
 static void *allocate(void *self, size_t bytes, int is_host)
 {
     const nccl_endpoint *e = self;
-    void *memory = NULL;
     int device = nccl_enter(e);
     size_t whole = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    int code = is_host ? e->cuda->allocate_host(&memory, whole) : e->cuda->allocate(&memory, whole);
-    if (code) memory = NULL;
-    else if (is_host) memset(memory, 0, whole);
-    else code = e->cuda->zero(memory, whole, e->stream);
-    if (memory && !is_host && !code) code = e->cuda->stream_synchronize(e->stream);
-    if (memory && code) {
-        e->cuda->release(memory);
-        memory = NULL;
-    }
+    void *memory = is_host ? allocate_host(e, whole) : allocate_device(e, whole);
     nccl_leave(e, device);
     return memory;
 }

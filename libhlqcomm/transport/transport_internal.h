@@ -26,6 +26,14 @@ static inline double hlq_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* How long creation waits for other ranks. What is wrong with options is for all to hear, later. */
+static inline double hlq_creation_timeout(const hlq_options *options)
+{
+    static const hlq_options defaults = HLQ_OPTIONS_INIT;
+    int readable = options && options->struct_bytes == sizeof *options && options->timeout_s > 0;
+    return readable ? options->timeout_s : defaults.timeout_s;
+}
+
 /* Until something may have happened, or for that long. There may be more ranks than processors. */
 static inline void hlq_transport_rest(const hlq_transport *t, double seconds)
 {

@@ -196,24 +196,30 @@ uint8_t *hlq_segment_bits(size_t blocks, uint8_t *segment)
     return segment + HLQ_HEADER_BYTES + blocks + wide_bytes(blocks);
 }
 
+const char *hlq_segment_field(int i)
+{
+    static const char *const name[] = {"magic number", "wire version", "form",        "lattice",
+                                       "dither",       "spread",       "call number", "first block",
+                                       "block count",  "base exponent"};
+    return i >= 0 && i < (int)(sizeof name / sizeof *name) ? name[i] : NULL;
+}
+
 hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *run, char *error)
 {
     size_t least = hlq_segment_overhead(frame->form, frame->place.blocks);
     if (frame->bytes < least) {
         return reject(error, "bytes", (long long)frame->bytes, (long long)least);
     }
-    static const char *const what[KNOWN_FIELDS] = {"magic number", "wire version", "form",
-                                                   "lattice",      "dither",       "spread",
-                                                   "call number",  "first block",  "block count"};
     uint8_t expected[HLQ_HEADER_BYTES];
     hlq_segment_header(frame, 0, expected);
     for (int i = 0; i < KNOWN_FIELDS; i++) {
         int64_t got = known_field(segment, i), want = known_field(expected, i);
-        if (got != want) return reject(error, what[i], got, want);
+        if (got != want) return reject(error, hlq_segment_field(i), got, want);
     }
     int base = get_signed16(segment + BASE_AT);
     int limit = hlq_base_limit(frame->dtype);
-    if (base < -limit || base > limit) return reject(error, "base exponent", base, 0);
+    if (base < -limit || base > limit)
+        return reject(error, hlq_segment_field(KNOWN_FIELDS), base, 0);
     if (get(segment + CHECKSUM_AT, 8) != checksum_of(frame, segment)) {
         return damaged(error, "a message", hlq_segment_head_bytes(frame));
     }

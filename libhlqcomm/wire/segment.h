@@ -123,6 +123,9 @@ void hlq_piece_seal(const uint8_t *segment, size_t number, uint8_t *at, const ui
  */
 hlq_status hlq_segment_open(const hlq_frame *frame, uint8_t *segment, hlq_run *run, char *error);
 
+/* What a header is checked for, by name, in that order; the last is the base. NULL beyond it. */
+const char *hlq_segment_field(int i);
+
 /* Whether a piece, which ends there, is as it was sealed; else HLQ_E_WIRE and a sentence. */
 hlq_status hlq_piece_check(const uint8_t *segment, size_t number, const uint8_t *at,
                            const uint8_t *end, char *error);

@@ -48,7 +48,7 @@ hlq_part hlq_part_arriving(const hlq_walk *w, int p)
     return hlq_is_sum(w->operation) ? hlq_part_to(w, w->rank) : hlq_part_from(w, p);
 }
 
-static size_t part_bytes(const hlq_walk *w, hlq_part part)
+size_t hlq_part_bytes(const hlq_walk *w, hlq_part part)
 {
     return hlq_part_frame(w, &part, w->rank, HLQ_LEG_PARTS).bytes;
 }
@@ -56,8 +56,7 @@ static size_t part_bytes(const hlq_walk *w, hlq_part part)
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-/* Whether a message for rank p is coded: its part, or the own part for all. */
-static int is_coded(const hlq_walk *w, int p)
+int hlq_is_coded(const hlq_walk *w, int p)
 {
     int is_sum = w->operation == HLQ_ALL_REDUCE;
     int goes_to_all = w->operation == HLQ_ALL_GATHER || (is_sum && w->algorithm == HLQ_ALG_ONESHOT);
@@ -70,9 +69,9 @@ static void lay_out_rank(const hlq_walk *w, hlq_arena *arena, hlq_legs *legs, in
 {
     hlq_part to = hlq_part_to(w, p), arriving = hlq_part_arriving(w, p);
     hlq_part from = hlq_part_from(w, p);
-    int is_own = p == w->rank, codes = is_coded(w, p);
-    size_t coming = is_own ? 0 : larger(part_bytes(w, arriving), part_bytes(w, from));
-    uint8_t *out = hlq_arena_take(arena, codes ? part_bytes(w, to) : 0);
+    int is_own = p == w->rank, codes = hlq_is_coded(w, p);
+    size_t coming = is_own ? 0 : larger(hlq_part_bytes(w, arriving), hlq_part_bytes(w, from));
+    uint8_t *out = hlq_arena_take(arena, codes ? hlq_part_bytes(w, to) : 0);
     uint8_t *in = hlq_arena_take(arena, coming);
     uint8_t *bits_out = hlq_arena_take(arena, codes ? to.place.blocks : 0);
     uint8_t *bits_in = hlq_arena_take(arena, larger(arriving.place.blocks, from.place.blocks));
@@ -156,14 +155,14 @@ uint64_t hlq_bytes_of_parts(const hlq_walk *w)
 {
     uint64_t bytes = 0;
     for (int p = 0; p < w->size; p++) {
-        if (p != w->rank) bytes += part_bytes(w, hlq_part_to(w, p));
+        if (p != w->rank) bytes += hlq_part_bytes(w, hlq_part_to(w, p));
     }
     return bytes;
 }
 
 uint64_t hlq_bytes_of_own(const hlq_walk *w)
 {
-    return (uint64_t)(w->size - 1) * part_bytes(w, hlq_part_to(w, w->rank));
+    return (uint64_t)(w->size - 1) * hlq_part_bytes(w, hlq_part_to(w, w->rank));
 }
 
 /* Flows -------------------------------------------------------------------------------------- */
@@ -181,7 +180,7 @@ static int cut(const hlq_walk *w, hlq_legs *legs)
         legs->chunk = SIZE_MAX;
         return 1;
     }
-    size_t bytes = part_bytes(&widest, hlq_part_to(&widest, 0));
+    size_t bytes = hlq_part_bytes(&widest, hlq_part_to(&widest, 0));
     legs->chunk = w->comm->probe.is_done ? w->comm->probe.chunk_bytes : CHUNK_BYTES;
     return bytes ? (int)((bytes + legs->chunk - 1) / legs->chunk) : 1;
 }

@@ -54,6 +54,10 @@ static inline int hlq_is_coded_twice(const hlq_walk *w)
 /* How a part travels from rank p; bytes 0 if it is empty. In bound mode bytes is the
    most it can be. */
 hlq_frame hlq_part_frame(const hlq_walk *w, const hlq_part *part, int p, int leg);
+/* Bytes of this rank's own code of a part, in the first exchange. */
+size_t hlq_part_bytes(const hlq_walk *w, hlq_part part);
+/* Whether this rank codes a message for rank p: its part, or for itself, the own part for all. */
+int hlq_is_coded(const hlq_walk *w, int p);
 /* The part that a message from rank p holds, in the first exchange. */
 hlq_part hlq_part_arriving(const hlq_walk *w, int p);
 

@@ -27,12 +27,11 @@ static hlq_device *new_device(const hlq_carrier *carrier, const hlq_device_wire 
     d->carrier = *carrier;
     d->wire = wire;
     d->report = carrier->allocate(carrier->self, sizeof *d->report, 0);
-    d->captured = carrier->allocate(carrier->self, HLQ_SEEN * sizeof *d->captured, 1);
     d->terms = carrier->allocate(carrier->self, (size_t)size * sizeof *d->terms, 0);
     return d;
 }
 
-static int is_complete(const hlq_device *d) { return d && d->report && d->captured && d->terms; }
+static int is_complete(const hlq_device *d) { return d && d->report && d->terms; }
 
 void hlq_device_free(hlq_device *d)
 {
@@ -45,7 +44,6 @@ void hlq_device_free(hlq_device *d)
         free(room);
     }
     c->release(c->self, d->terms, 0);
-    c->release(c->self, d->captured, 1);
     c->release(c->self, d->report, 0);
     free(d);
 }
@@ -159,16 +157,14 @@ static hlq_status reserve(hlq_walk *w, int captured, uint8_t **memory)
     return HLQ_OK;
 }
 
-static hlq_status of_device(const hlq_walk *w, int code, const char *what)
+hlq_status hlq_device_check(const hlq_walk *w, int code, const char *what)
 {
     if (code == 0) return HLQ_OK;
     return hlq_fail(w, HLQ_E_TRANSPORT, "the device refused to %s: error %d", what, code);
 }
 
-/* This rank's terms to all; the device compares. The host can hear of it at once: what follows may
-   hang. */
-static hlq_status put_terms(hlq_walk *w, const hlq_terms *mine, hlq_device_report *seen,
-                            hlq_stream stream)
+/* This rank's terms to all; the device compares. */
+static hlq_status put_terms(hlq_walk *w, const hlq_terms *mine, hlq_stream stream)
 {
     const hlq_device *d = w->comm->device;
     const hlq_carrier *c = &d->carrier;
@@ -176,11 +172,10 @@ static hlq_status put_terms(hlq_walk *w, const hlq_terms *mine, hlq_device_repor
     hlq_terms_seal(&sealed);
     HLQ_TRY(c->zero(c->self, d->report, sizeof *d->report, stream, w->error));
     int code = d->wire->tell(&sealed, sizeof sealed, d->terms + w->rank, stream);
-    HLQ_TRY(of_device(w, code, "tell terms"));
+    HLQ_TRY(hlq_device_check(w, code, "tell terms"));
     HLQ_TRY(c->gather(c->self, d->terms, sizeof sealed, stream, w->error));
     code = d->wire->compare(d->terms, sizeof sealed, w->size, w->rank, d->report, stream);
-    HLQ_TRY(of_device(w, code, "compare terms"));
-    return c->copy(c->self, seen, d->report, sizeof *seen, stream, w->error);
+    return hlq_device_check(w, code, "compare terms");
 }
 
 static hlq_status put_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream)
@@ -197,7 +192,7 @@ static hlq_status put_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream)
     HLQ_TRY(hlq_device_walk(w, memory, stream));
     if (!hlq_dtype_is_float(w->dtype)) return HLQ_OK;
     int code = d->wire->poison(d->report, w->dtype, w->recv, elems, stream);
-    return of_device(w, code, "check results");
+    return hlq_device_check(w, code, "check results");
 }
 
 static void account(hlq_request *r)
@@ -207,7 +202,7 @@ static void account(hlq_request *r)
     int alone = w->size == 1 || !w->count;
     s->algorithm = w->algorithm;
     s->count = w->count;
-    s->bytes_sent = alone ? 0 : hlq_device_wire_bytes(w);
+    s->bytes_sent = alone ? 0 : hlq_entry_of(w)->wire_bytes(w);
     s->bytes_received = s->bytes_sent; /* all ranks have equal parts, but for a block */
     s->control_bytes = (uint64_t)(w->size - 1) * sizeof(hlq_terms);
     s->bits = w->algorithm == HLQ_ALG_NATIVE ? 0 : w->bits;
@@ -215,40 +210,49 @@ static void account(hlq_request *r)
     w->comm->stats = *s;
 }
 
-/* Where the host finds a call's report. While a stream is captured nothing can be allocated. */
-static hlq_status find_seen(hlq_request *r, int captured, hlq_device_report **seen)
+/* Room for the report's copies. */
+static hlq_status prepare_seen(hlq_request *r)
 {
-    hlq_walk *w = &r->walk;
-    const hlq_device *d = w->comm->device;
-    const hlq_carrier *c = &d->carrier;
-    size_t bytes = HLQ_SEEN * sizeof **seen;
-    *seen = d->captured;
-    if (captured) return HLQ_OK;
+    const hlq_carrier *c = &r->walk.comm->device->carrier;
+    size_t bytes = HLQ_SEEN * sizeof *r->device.seen;
     if (!r->device.seen) r->device.seen = c->allocate(c->self, bytes, 1);
-    if (!r->device.seen) return hlq_fail(w, HLQ_E_NOMEM, "no pinned memory for a report");
+    if (!r->device.seen) return hlq_fail(&r->walk, HLQ_E_NOMEM, "no pinned memory for a report");
     memset(r->device.seen, 0, bytes);
-    *seen = r->device.seen;
     return HLQ_OK;
 }
 
-/* All of a call. f: what is wrong with it, which the others hear before this rank leaves. */
-static hlq_status put(hlq_request *r, const hlq_fault *f, hlq_stream stream, int captured)
+/* A copy of the report for the host, and the mark behind which that can be read. */
+static hlq_status put_report(hlq_request *r, int copy, hlq_mark mark, hlq_stream stream)
+{
+    const hlq_device *d = r->walk.comm->device;
+    const hlq_carrier *c = &d->carrier;
+    hlq_device_report *seen = &r->device.seen[copy];
+    HLQ_TRY(c->copy(c->self, seen, d->report, sizeof *seen, stream, r->error));
+    return c->mark(c->self, stream, &r->device.marks, mark, r->error);
+}
+
+/* All of a call. The host can hear of terms at once: what follows may hang. f: what is wrong with
+   it, which the others hear before this rank leaves. */
+static hlq_status put(hlq_request *r, const hlq_fault *f, uint8_t *memory, hlq_stream stream)
 {
     hlq_walk *w = &r->walk;
-    const hlq_device *d = w->comm->device;
-    const hlq_carrier *c = &d->carrier;
-    hlq_marks *marks = &r->device.marks;
-    uint8_t *memory = NULL;
-    hlq_device_report *seen;
+    const hlq_carrier *c = &w->comm->device->carrier;
     hlq_terms mine = hlq_terms_of(w, f);
-    HLQ_TRY(f->status == HLQ_OK ? reserve(w, captured, &memory) : HLQ_OK);
-    HLQ_TRY(find_seen(r, captured, &seen));
-    if (!captured) HLQ_TRY(c->begin(c->self, stream, marks, w->error));
-    HLQ_TRY(put_terms(w, &mine, &seen[HLQ_SEEN_TERMS], stream));
-    if (!captured) HLQ_TRY(c->mark(c->self, stream, marks, HLQ_MARK_COMPARED, w->error));
+    HLQ_TRY(prepare_seen(r));
+    HLQ_TRY(c->begin(c->self, stream, &r->device.marks, w->error));
+    HLQ_TRY(put_terms(w, &mine, stream));
+    HLQ_TRY(put_report(r, HLQ_SEEN_TERMS, HLQ_MARK_COMPARED, stream));
     if (f->status == HLQ_OK) HLQ_TRY(put_walk(w, memory, stream));
-    HLQ_TRY(c->copy(c->self, &seen[HLQ_SEEN_END], d->report, sizeof *seen, stream, w->error));
-    return captured ? HLQ_OK : c->mark(c->self, stream, marks, HLQ_MARK_ENDED, w->error);
+    return put_report(r, HLQ_SEEN_END, HLQ_MARK_ENDED, stream);
+}
+
+/* The same into a graph, whose launches nobody follows. */
+static hlq_status put_captured(hlq_walk *w, uint8_t *memory, hlq_stream stream)
+{
+    const hlq_fault none = {.status = HLQ_OK};
+    hlq_terms mine = hlq_terms_of(w, &none);
+    HLQ_TRY(put_terms(w, &mine, stream));
+    return put_walk(w, memory, stream);
 }
 
 /* Collectives on host tensors are over first: NCCL has one order for all. */
@@ -260,6 +264,23 @@ static void finish_others(hlq_comm *comm)
             hlq_progress_rest(comm, HLQ_FOREVER);
         }
     }
+}
+
+static hlq_status refuse(const hlq_walk *w, const hlq_fault *f)
+{
+    return hlq_fail(w, f->status, "rank %d: %s", w->rank, f->sentence);
+}
+
+/* The others hear from the terms what is wrong. An abort would keep those from them. */
+static void leave(hlq_request *r, const hlq_fault *f, hlq_stream stream)
+{
+    hlq_status status = put(r, f, NULL, stream);
+    if (status != HLQ_OK) {
+        hlq_request_break(r, status);
+        return;
+    }
+    r->walk.comm->broken = 1;
+    hlq_stages_end(r, refuse(&r->walk, f));
 }
 
 hlq_status hlq_device_start(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
@@ -280,22 +301,21 @@ hlq_status hlq_device_start(const hlq_walk *asked, const hlq_call *call, hlq_str
         return HLQ_E_NOMEM;
     }
     hlq_walk *w = &r->walk;
-    hlq_fault f = complete(w, call);
+    uint8_t *memory = NULL;
     r->stage = HLQ_STAGE_DEVICE;
-    r->device.is_awaited = request != NULL;
-    hlq_status status = put(r, &f, stream, captured);
-    if (status == HLQ_E_INVALID && captured) {
+    r->device.is_left = !request;
+    hlq_fault f = complete(w, call);
+    hlq_status status = f.status == HLQ_OK ? reserve(w, captured, &memory) : refuse(w, &f);
+    if (captured && status != HLQ_OK) {
         hlq_stages_end(r, status); /* nothing was put */
-    } else if (status != HLQ_OK) {
-        hlq_request_break(r, status);
     } else if (f.status != HLQ_OK) {
-        /* Others hear it from the terms. An abort would keep those from them. */
-        status = hlq_fail(w, f.status, "rank %d: %s", w->rank, f.sentence);
-        comm->broken = 1;
-        hlq_stages_end(r, status);
+        leave(r, &f, stream);
     } else {
-        account(r);
-        if (captured) hlq_stages_end(r, HLQ_OK);
+        if (status == HLQ_OK && captured) status = put_captured(w, memory, stream);
+        else if (status == HLQ_OK) status = put(r, &f, memory, stream);
+        if (status == HLQ_OK) account(r);
+        if (status != HLQ_OK) hlq_request_break(r, status);
+        else if (captured) hlq_stages_end(r, HLQ_OK);
     }
     if (request) *request = r;
     return request || r->stage != HLQ_STAGE_ENDED ? HLQ_OK : hlq_request_collect(r);

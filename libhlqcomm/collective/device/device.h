@@ -27,10 +27,9 @@ enum { HLQ_SEEN_TERMS, HLQ_SEEN_END, HLQ_SEEN };
 typedef struct hlq_device {
     hlq_carrier carrier;
     const hlq_device_wire *wire;
-    hlq_device_room *room;       /* newest first */
-    hlq_device_report *report;   /* on the device: of the call under way */
-    hlq_device_report *captured; /* the host's, HLQ_SEEN of them: where graphs leave theirs */
-    hlq_terms *terms;            /* on the device: of all ranks, of the call under way */
+    hlq_device_room *room;     /* newest first */
+    hlq_device_report *report; /* on the device: of the call under way */
+    hlq_terms *terms;          /* on the device: of all ranks, of the call under way */
 } hlq_device;
 
 void hlq_device_free(hlq_device *device); /* NULL is fine */
@@ -42,9 +41,11 @@ int hlq_device_has(const hlq_walk *asked);
 hlq_status hlq_device_start(const hlq_walk *asked, const hlq_call *call, hlq_stream stream,
                             hlq_request **request);
 
-/* Bytes of device memory that the walk takes; what it sends. */
+/* HLQ_OK, or what the device's runtime refused with a code. */
+hlq_status hlq_device_check(const hlq_walk *w, int code, const char *what);
+
+/* Bytes of device memory that the walk takes. */
 size_t hlq_device_walk_bytes(const hlq_walk *w);
-uint64_t hlq_device_wire_bytes(const hlq_walk *w);
 
 /* Puts a walk onto the stream. memory: hlq_device_walk_bytes() of them. */
 hlq_status hlq_device_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream);

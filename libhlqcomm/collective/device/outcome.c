@@ -11,27 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* The words of wire/segment.c. */
-static const char *name_of_fault(uint32_t fault)
-{
-    switch (fault) {
-    case HLQ_DEVICE_MAGIC: return "magic number";
-    case HLQ_DEVICE_VERSION: return "wire version";
-    case HLQ_DEVICE_FORM: return "form";
-    case HLQ_DEVICE_LATTICE: return "lattice";
-    case HLQ_DEVICE_DITHER: return "dither";
-    case HLQ_DEVICE_SPREAD: return "spread";
-    case HLQ_DEVICE_CALL: return "call number";
-    case HLQ_DEVICE_FIRST: return "first block";
-    case HLQ_DEVICE_BLOCKS: return "block count";
-    case HLQ_DEVICE_BASE: return "base exponent";
-    default: return NULL;
-    }
-}
-
 static hlq_status damaged(const hlq_walk *w, const hlq_device_report *report)
 {
-    const char *name = name_of_fault(report->fault);
+    const char *name = hlq_segment_field((int)report->fault - HLQ_DEVICE_MAGIC);
     if (name) {
         return hlq_fail(w, HLQ_E_WIRE,
                         "from rank %d: a message has %s %lld where %lld was expected",
@@ -128,7 +110,7 @@ void hlq_device_reap(hlq_comm *comm)
     hlq_progress(comm);
     for (hlq_request *r = comm->active, *next; r; r = next) {
         next = r->next;
-        if (r->stage == HLQ_STAGE_ENDED && !r->device.is_awaited) hlq_request_give_back(r);
+        if (r->stage == HLQ_STAGE_ENDED && r->device.is_left) hlq_request_give_back(r);
     }
 }
 

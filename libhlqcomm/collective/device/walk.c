@@ -28,24 +28,6 @@ typedef struct job {
 
 static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
-static int goes_to_all(const hlq_walk *w)
-{
-    int is_sum = w->operation == HLQ_ALL_REDUCE;
-    return w->operation == HLQ_ALL_GATHER || (is_sum && w->algorithm == HLQ_ALG_ONESHOT);
-}
-
-/* Whether this rank writes a segment for rank p; for itself: that for all. */
-static int is_written(const hlq_walk *w, int p)
-{
-    if (p == w->rank) return goes_to_all(w) || hlq_is_coded_twice(w);
-    return !goes_to_all(w);
-}
-
-static size_t part_bytes(const hlq_walk *w, const hlq_part *part)
-{
-    return hlq_part_frame(w, part, w->rank, HLQ_LEG_PARTS).bytes;
-}
-
 static hlq_device_segment take_segment(hlq_arena *device, size_t bytes, size_t blocks)
 {
     return (hlq_device_segment){
@@ -71,9 +53,9 @@ static space lay_out(const hlq_walk *w, hlq_arena *host, hlq_arena *device)
     for (int p = 0; p < w->size; p++) {
         hlq_part to = hlq_part_to(w, p), from = hlq_part_from(w, p);
         hlq_part arriving = hlq_part_arriving(w, p);
-        size_t coming = larger(part_bytes(w, &arriving), part_bytes(w, &from));
+        size_t coming = larger(hlq_part_bytes(w, arriving), hlq_part_bytes(w, from));
         size_t blocks = larger(arriving.place.blocks, from.place.blocks);
-        size_t written = is_written(w, p) ? part_bytes(w, &to) : 0;
+        size_t written = hlq_is_coded(w, p) ? hlq_part_bytes(w, to) : 0;
         hlq_device_segment out = take_segment(device, written, to.place.blocks);
         hlq_device_segment in = take_segment(device, p == w->rank ? 0 : coming, blocks);
         if (!host->base) continue;
@@ -94,14 +76,6 @@ size_t hlq_device_walk_bytes(const hlq_walk *w)
     return device.used;
 }
 
-uint64_t hlq_device_wire_bytes(const hlq_walk *w) { return hlq_entry_of(w)->wire_bytes(w); }
-
-static hlq_status of_device(const hlq_walk *w, int code, const char *what)
-{
-    if (code == 0) return HLQ_OK;
-    return hlq_fail(w, HLQ_E_TRANSPORT, "the device refused to %s: error %d", what, code);
-}
-
 /* Segments ------------------------------------------------------------------------------------ */
 
 /* What leg it is in, and whose, decides how it is read. */
@@ -118,13 +92,13 @@ static hlq_status write_part(const job *j, int p, int leg, const hlq_device_sums
     hlq_source source = hlq_source_of(w, &to);
     set_frame(j, s, &to, w->rank, leg);
     if (!s->frame.bytes) return HLQ_OK;
-    return of_device(w, j->wire->write(s, &source, sums, j->report, j->stream), "encode");
+    return hlq_device_check(w, j->wire->write(s, &source, sums, j->report, j->stream), "encode");
 }
 
 static hlq_status open_segment(const job *j, const hlq_device_segment *s)
 {
     if (!s->frame.bytes) return HLQ_OK;
-    return of_device(j->w, j->wire->open(s, j->report, j->stream), "open a message");
+    return hlq_device_check(j->w, j->wire->open(s, j->report, j->stream), "open a message");
 }
 
 /* Every rank's message to its owner; or the own one to all. Then all that came are opened. */
@@ -184,7 +158,7 @@ static hlq_status add_up(const job *j, int own_is_coded)
     }
     int code =
         j->wire->sum(j->s.term, terms, own_is_coded ? NULL : &own, w->rank, &j->s.sums, j->stream);
-    return of_device(w, code, "add up");
+    return hlq_device_check(w, code, "add up");
 }
 
 static hlq_status finish_sums(const job *j)
@@ -194,7 +168,7 @@ static hlq_status finish_sums(const job *j)
     if (!part.place.blocks) return HLQ_OK;
     int code = j->wire->unrotate(&part.place, &j->s.sums, hlq_output_factor(w), w->dtype, w->recv,
                                  part.elems, j->report, j->stream);
-    return of_device(w, code, "decode sums");
+    return hlq_device_check(w, code, "decode sums");
 }
 
 static hlq_status decode_parts(const job *j, int own_is_coded)
@@ -206,7 +180,7 @@ static hlq_status decode_parts(const job *j, int own_is_coded)
         if ((p == w->rank && !own_is_coded) || !s->frame.bytes) continue;
         int code = j->wire->decode(s, hlq_output_factor(w), w->dtype, hlq_output_of(w, &from),
                                    from.elems, j->report, j->stream);
-        HLQ_TRY(of_device(w, code, "decode"));
+        HLQ_TRY(hlq_device_check(w, code, "decode"));
     }
     return HLQ_OK;
 }
@@ -288,7 +262,7 @@ hlq_status hlq_device_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream)
         return hlq_fail(w, HLQ_E_NOMEM, "no memory for %zu bytes of workspace", counting.used);
     }
     if (counting.used) memset(w->arena.base, 0, counting.used);
-    hlq_arena host = w->arena, on_device = {memory, 0, hlq_device_walk_bytes(w)};
+    hlq_arena host = w->arena, on_device = {memory, 0, 0};
     job j = {
         .w = w,
         .carrier = &device->carrier,

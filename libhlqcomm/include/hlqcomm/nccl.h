@@ -34,7 +34,7 @@ typedef struct ncclComm *ncclComm_t;
  *    hlq_comm_async_error() tells what has gone wrong by now, and so does the next call.
  *  - Arguments are compared across ranks on the way. Where they differ, or where a message is
  *    damaged, results become NaN on the ranks that find it; the communicator is then broken on all,
- *    on others when their time is over.
+ *    on others when their time is over. A graph's launches tell by NaN alone.
  *  - AUTO does not measure: tensors of min_bytes and more are compressed, smaller ones are NCCL's.
  *    TWOSHOT, ONESHOT and NATIVE; no target and no bound mode, no exempt ranges, and no counts per
  *    rank: HLQ_E_UNSUPPORTED. NATIVE has no int16, and its sums are as NCCL orders them.
