@@ -294,6 +294,7 @@ static inline void begin_trial(trial *t, scene *stage, const fault *f)
         .deed = t->is_guilty ? f->deed : NO_DEED,
         .channel = f->flags & AT_CREATION ? 0 : (uint32_t)(calls_before + 1 + job_at_fault(t)),
         .number = f->number,
+        .takes_less = !!(f->flags & RIDES),
         .victim = f->flags & RING ? NEIGHBOUR : VICTIM,
         .at = f->at,
         .halt = halt_at,

@@ -42,7 +42,8 @@ enum {
     FIRST_CALL = 16,
     BOUND = 32,
     RING = 64,
-    FLOWS = 128
+    FLOWS = 128,
+    RIDES = 256
 };
 
 typedef struct fault {
@@ -59,6 +60,8 @@ typedef struct fault {
                           tells. FIRST_CALL: there was no other on the communicator. BOUND: in bound
                           mode, whose exchanges 1 and 3 are of sizes.
                           FLOWS: in messages of two chunks: exchanges 1 and 2, then 3 and 4.
+                          RIDES: the first messages are in the letters with the terms, from byte 272
+                          on: exchange 1 is that of the next step. Others have none that ride.
                           RING: modq's topology, in which rank 1 sends to rank 2: that is damaged */
 } fault;
 
@@ -151,6 +154,20 @@ static const fault faults[] = {
      DOES(FAIL_START, TWOSHOT, 4, 0, HLQ_E_TRANSPORT, "the cable was cut", FLOWS)},
     {"failing-test", DOES(FAIL_TEST, MODQ, 2, 0, HLQ_E_TRANSPORT, "the cable was cut", LARGE)},
 
+    /* Letters. */
+    {"halt-in-letters", STOPS(HALT_AFTER, TWOSHOT, 0, SOME_STEP, RIDES)},
+    {"halt-midway-in-letters", STOPS(HALT_MIDWAY, TWOSHOT, 0, SOME_STEP, RIDES)},
+    {"halt-after-letters", STOPS(HALT_BEFORE, TWOSHOT, 1, STEP(2, twoshot), RIDES)},
+    {"flip-in-letter's-terms", DOES(FLIP, TWOSHOT, 0, 20, HLQ_E_WIRE, START, RIDES)},
+    {"flip-in-letter's-checksum", DOES(FLIP, TWOSHOT, 0, 266, HLQ_E_WIRE, "is damaged", RIDES)},
+    {"flip-in-rider", DOES(FLIP, TWOSHOT, 0, -9, HLQ_E_WIRE, "a message is damaged", RIDES)},
+    {"flip-in-last-rider", DOES(FLIP, ONESHOT, 0, 280, HLQ_E_WIRE, "a message is damaged", RIDES)},
+    {"short-letter", DOES(CUT, TWOSHOT, 0, 0, HLQ_E_WIRE, "were expected", RIDES)},
+    {"long-letter", DOES(LENGTHEN, ONESHOT, 0, 0, HLQ_E_WIRE, "were expected", RIDES)},
+    {"skipped-letter", DOES(WITHHOLD, TWOSHOT, 0, 0, HLQ_E_WIRE, START, RIDES)},
+    {"another-rank's-letter", DOES(MIX_UP, TWOSHOT, 0, 0, HLQ_E_WIRE, STEP(2, twoshot), RIDES)},
+    {"the-last-call's-letter", DOES(REPLAY, TWOSHOT, 0, 0, HLQ_E_WIRE, "is damaged", RIDES)},
+
     /* A rank without memory. */
     {"no-memory-for-call", REFUSES(HAS_NO_MEMORY, TWOSHOT, HLQ_E_REMOTE, "workspace", FIRST_CALL)},
     {"no-memory-for-request", HAS_NO_MEMORY, NO_DEED, TWOSHOT, 0, 0, BREAKS, HLQ_E_NOMEM,
@@ -170,6 +187,11 @@ static const fault faults[] = {
     {"other-algorithm", REFUSES(OTHER_ALGORITHM, TWOSHOT, HLQ_E_MISMATCH, "algorithm native", 0)},
     {"other-bits", REFUSES(OTHER_BITS, MODQ, HLQ_E_MISMATCH, "bits 5", 0)},
     {"other-operation", REFUSES(OTHER_OPERATION, TWOSHOT, HLQ_E_MISMATCH, "hlq_all_gather", 0)},
+    {"other-count-rides", REFUSES(OTHER_COUNT, ONESHOT, HLQ_E_MISMATCH, "count", RIDES)},
+    {"other-bits-ride", REFUSES(OTHER_BITS, TWOSHOT, HLQ_E_MISMATCH, "bits 5", RIDES)},
+    {"no-rider-elsewhere", REFUSES(OTHER_ALGORITHM, TWOSHOT, HLQ_E_MISMATCH, "native", RIDES)},
+    {"other-operation-rides",
+     REFUSES(OTHER_OPERATION, TWOSHOT, HLQ_E_MISMATCH, "hlq_all_gather", RIDES)},
 };
 
 enum { FAULTS = (int)(sizeof faults / sizeof *faults) };

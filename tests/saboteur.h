@@ -69,7 +69,8 @@ typedef struct saboteur {
     int at;                    /* which byte is damaged; from the end if negative */
     void (*halt)(void *scene); /* returns when the others have ended */
     void *scene;
-    int committed; /* how often the deed was done */
+    int takes_less; /* whether messages may ride with terms */
+    int committed;  /* how often the deed was done */
     hlq_message send[SABOTEUR_RANKS];
     hlq_terms terms[SABOTEUR_RANKS];
     uint8_t *copy, *last; /* COPY_MOST each: what the victim gets; what it got last time */
@@ -217,6 +218,7 @@ static inline hlq_transport saboteur_table(saboteur *s)
         .self = s,
         .rank = s->inner.rank,
         .size = s->inner.size,
+        .takes_less = s->takes_less,
         .start = saboteur_start,
         .test = saboteur_test,
         .cancel = saboteur_cancel,

@@ -17,7 +17,8 @@ static hlq_status send_own(hlq_walk *w)
 }
 
 static hlq_step *const steps[] = {send_own, hlq_account_coded_once, NULL};
-const hlq_algorithm_entry hlq_coded_all_gather = {hlq_bytes_of_own, hlq_legs_bytes, steps};
+const hlq_algorithm_entry hlq_coded_all_gather = {hlq_bytes_of_own, hlq_legs_bytes, steps,
+                                                  hlq_legs_first_bytes};
 
 static hlq_walk all_gather(hlq_comm *comm, const void *send, void *recv, size_t count,
                            hlq_dtype dtype)

@@ -15,13 +15,19 @@
 
 static hlq_status send_parts(hlq_walk *w)
 {
-    hlq_copy_own_part(w);
     hlq_send_parts(w, hlq_legs_begin(w), hlq_drain_parts);
     return HLQ_OK;
 }
 
-static hlq_step *const steps[] = {send_parts, hlq_account_coded_once, NULL};
-const hlq_algorithm_entry hlq_coded_all_to_all = {hlq_bytes_of_parts, hlq_legs_bytes, steps};
+static hlq_status keep_own_part(hlq_walk *w)
+{
+    hlq_copy_own_part(w);
+    return hlq_account_coded_once(w);
+}
+
+static hlq_step *const steps[] = {send_parts, keep_own_part, NULL};
+const hlq_algorithm_entry hlq_coded_all_to_all = {hlq_bytes_of_parts, hlq_legs_bytes, steps,
+                                                  hlq_legs_first_bytes};
 
 static hlq_walk all_to_all(hlq_comm *comm, const void *send, void *recv, size_t count,
                            hlq_dtype dtype)

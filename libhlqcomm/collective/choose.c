@@ -22,9 +22,7 @@ static const hlq_algorithm_entry *native_of(const hlq_walk *w)
     case HLQ_ALL_TO_ALL: return &hlq_native_all_to_all;
     case HLQ_ALL_REDUCE: break;
     }
-    int carrier =
-        w->dtype == HLQ_FLOAT32 && hlq_is_codable(w) && w->comm->transport.start_sum != NULL;
-    return carrier ? &hlq_native_carrier : &hlq_native;
+    return hlq_native_all_reduce(w);
 }
 
 const hlq_algorithm_entry *hlq_entry_of(const hlq_walk *w)
@@ -81,8 +79,18 @@ static hlq_algorithm resolve(const hlq_walk *w, hlq_algorithm wanted)
     return as_possible(w, hlq_coded_default(w));
 }
 
+/* Of a message in one exchange, without a probe: at 4 bits about what is coded at a time. */
+enum { CHUNK_BYTES = 1 << 17 };
+
+static void set_chunk(hlq_walk *w)
+{
+    const hlq_probe *probe = &w->comm->probe;
+    w->chunk = probe->is_done ? probe->chunk_bytes : CHUNK_BYTES;
+}
+
 void hlq_reconsider(hlq_walk *w)
 {
+    set_chunk(w);
     w->algorithm = resolve(w, HLQ_ALG_AUTO);
     if (w->algorithm != HLQ_ALG_NATIVE) return;
     w->target_nmse = 0;
@@ -104,6 +112,7 @@ void hlq_complete(hlq_walk *w, const hlq_call *call)
 {
     hlq_algorithm wanted = call ? call->algorithm : HLQ_ALG_AUTO;
     if (wanted == HLQ_ALG_AUTO) wanted = w->comm->options.algorithm;
+    set_chunk(w);
     w->algorithm = resolve(w, wanted);
     w->is_auto = wanted == HLQ_ALG_AUTO && w->algorithm != HLQ_ALG_NATIVE && !w->has_counts;
     hlq_price price = hlq_price_of(&w->comm->options, call);

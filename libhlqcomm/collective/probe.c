@@ -252,4 +252,4 @@ static uint64_t wire_bytes(const hlq_walk *w)
 }
 
 static hlq_step *const steps[] = {[BEGIN] = begin, [DRIVE] = drive, [HEAR] = hear, [END] = NULL};
-const hlq_algorithm_entry hlq_probe_walk = {wire_bytes, workspace_bytes, steps};
+const hlq_algorithm_entry hlq_probe_walk = {wire_bytes, workspace_bytes, steps, NULL};

@@ -126,6 +126,7 @@ static hlq_status start(hlq_request *r)
     hlq_walk *w = &r->walk;
     const hlq_transport *t = &w->comm->transport;
     hlq_slot *slot = slot_of(r, r->begun);
+    int is_letter = r->stage == HLQ_STAGE_TERMS && hlq_riders_can_travel(&r->riders, w);
     slot->begin = hlq_now();
     if (r->begun == 0) r->flow_begin = slot->begin;
     slot->exchange = (hlq_exchange){
@@ -133,6 +134,7 @@ static hlq_status start(hlq_request *r)
         .number = (uint32_t)r->exchanges++,
         .send = slot->out,
         .recv = slot->in,
+        .got = is_letter ? r->riders.got : NULL,
         .sum = w->sum,
         .count = w->sum_count,
     };

@@ -42,7 +42,8 @@ static hlq_status account(hlq_walk *w)
 }
 
 static hlq_step *const steps[] = {send_parts, account, NULL};
-const hlq_algorithm_entry hlq_coded_reduce_scatter = {hlq_bytes_of_parts, hlq_legs_bytes, steps};
+const hlq_algorithm_entry hlq_coded_reduce_scatter = {hlq_bytes_of_parts, hlq_legs_bytes, steps,
+                                                      hlq_legs_first_bytes};
 
 static hlq_walk reduce_scatter(hlq_comm *comm, const void *send, void *recv, size_t count,
                                hlq_dtype dtype, hlq_op op)

@@ -45,6 +45,7 @@ static void free_request(hlq_request *r)
     free(r->given);
     free(r->counts);
     hlq_sizes_free(&r->sizes);
+    hlq_riders_free(&r->riders);
     free(r);
 }
 
@@ -67,7 +68,8 @@ hlq_status hlq_request_prepare(hlq_comm *comm)
         has_slots &= r->slot[i].out && r->slot[i].in;
     }
     if (!has_slots || !r->walk.out || !r->walk.in || !r->terms || !r->told || !r->verdicts ||
-        !r->given || !r->counts || hlq_sizes_allocate(&r->sizes, n) != HLQ_OK) {
+        !r->given || !r->counts || hlq_sizes_allocate(&r->sizes, n) != HLQ_OK ||
+        hlq_riders_allocate(&r->riders, &comm->transport) != HLQ_OK) {
         free_request(r);
         return HLQ_E_NOMEM;
     }
@@ -94,10 +96,12 @@ hlq_request *hlq_request_take(hlq_comm *comm, const hlq_walk *asked)
         .given = before.given,
         .counts = before.counts,
         .sizes = before.sizes,
+        .riders = before.riders,
         .device.seen = before.device.seen,
         .stats = {.struct_bytes = sizeof r->stats, .operation = asked->operation},
     };
     memcpy(r->slot, before.slot, sizeof r->slot);
+    r->riders.is_aboard = 0;
     w->arena = before.walk.arena;
     w->more = before.walk.more;
     w->out = before.walk.out;

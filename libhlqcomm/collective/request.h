@@ -8,6 +8,7 @@
  *             (_v only)  once)      (target mode)
  *
  * Each arrow is one exchange or, in STEPS, several; in bound mode each of them after one of SIZES.
+ * Of short calls the first of STEPS is made together with TERMS (riders.h).
  * Nothing waits here but hlq_wait(): it moves all collectives of the communicator on, whichever it
  * is called for, so that ranks may wait for theirs in different orders.
  *
@@ -19,6 +20,7 @@
 #define HLQ_COLLECTIVE_REQUEST_H
 
 #include "agree.h"
+#include "riders.h"
 #include "sizes.h"
 #include "walk.h"
 
@@ -81,6 +83,7 @@ struct hlq_request {
     hlq_verdict *verdicts, *given; /* size entries, and one */
     size_t *counts;                /* 2 × size: send_counts, recv_counts */
     hlq_sizes sizes;
+    hlq_riders riders;
     hlq_device_call device;
     hlq_stats stats;
     char error[HLQ_ERROR_BYTES];

@@ -45,6 +45,18 @@ hlq_terms hlq_terms_of(const hlq_walk *w, const hlq_fault *f)
     return terms;
 }
 
+/* The first messages of a short call are made already. */
+static hlq_status board(hlq_request *r)
+{
+    hlq_walk *w = &r->walk;
+    r->entry = hlq_entry_of(w);
+    if (has_target_stage(w) || !hlq_riders_fit(&r->riders, w, r->entry)) return HLQ_OK;
+    HLQ_TRY(r->entry->steps[w->next++](w));
+    if (w->flow.exchanges) HLQ_TRY(w->flow.fill(w, 0));
+    hlq_riders_board(&r->riders, w);
+    return HLQ_OK;
+}
+
 hlq_terms hlq_stages_terms(hlq_request *r, const hlq_fault *f)
 {
     hlq_walk *w = &r->walk;
@@ -58,6 +70,9 @@ hlq_terms hlq_stages_terms(hlq_request *r, const hlq_fault *f)
         terms.status = HLQ_E_NOMEM;
         snprintf(terms.sentence, sizeof terms.sentence, "no memory for %zu bytes of workspace",
                  bytes);
+    } else if (!terms.can_probe && board(r) != HLQ_OK) {
+        terms.status = HLQ_E_INVALID;
+        snprintf(terms.sentence, sizeof terms.sentence, "%.100s", r->error);
     }
     return terms;
 }
@@ -73,6 +88,7 @@ void hlq_stages_begin(hlq_request *r, const hlq_terms *mine)
         w->in[p] = (hlq_message){&r->terms[p], sizeof *r->terms};
     }
     r->terms[w->rank] = r->told[w->rank];
+    if (hlq_riders_can_travel(&r->riders, w)) hlq_riders_send(&r->riders, w, r->told);
     r->stage = HLQ_STAGE_TERMS;
     expect(r);
 }
@@ -276,6 +292,31 @@ static void after_stage(hlq_request *r)
     start_asked(r);
 }
 
+/* The first exchange of the walk was made with the terms, unless some rank's messages did not
+   come. */
+static void leave_letters(hlq_request *r)
+{
+    hlq_walk *w = &r->walk;
+    hlq_stats *stats = &r->stats;
+    int all;
+    r->stage = HLQ_STAGE_STEPS;
+    hlq_status status = hlq_riders_leave(&r->riders, w, &all);
+    if (!all) {
+        expect(r);
+        return;
+    }
+    for (int p = 0; p < w->size; p++) {
+        if (p == w->rank) continue;
+        stats->bytes_sent += w->out[p].bytes;
+        stats->control_bytes -= w->out[p].bytes;
+        stats->bytes_received += w->in[p].bytes;
+    }
+    stats->seconds_exchange += hlq_now() - r->flow_begin;
+    if (status == HLQ_OK && w->flow.exchanges) status = w->flow.drain(w, 0);
+    r->drained = status;
+    next_step(r);
+}
+
 /* All want the same. */
 static void go_ahead(hlq_request *r)
 {
@@ -292,6 +333,8 @@ static void go_ahead(hlq_request *r)
         hlq_stages_end(r, HLQ_OK);
     } else if (probes) {
         start_walk(r, HLQ_STAGE_PROBE, &hlq_probe_walk);
+    } else if (r->riders.is_aboard) {
+        leave_letters(r);
     } else {
         start_asked(r);
     }
@@ -300,6 +343,7 @@ static void go_ahead(hlq_request *r)
 static void hear_terms(hlq_request *r)
 {
     hlq_walk *w = &r->walk;
+    if (hlq_riders_can_travel(&r->riders, w)) hlq_riders_read(&r->riders, w, r->terms);
     for (int p = 0; p < w->size; p++) {
         if (hlq_terms_check(&r->terms[p]) == HLQ_OK) continue;
         hlq_fail(w, HLQ_E_WIRE, "from rank %d: what it called with is damaged", p);

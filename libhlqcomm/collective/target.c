@@ -259,4 +259,4 @@ static hlq_status decide(hlq_walk *w)
 static uint64_t wire_bytes(const hlq_walk *w) { return (uint64_t)(w->size - 1) * sizeof(account); }
 
 static hlq_step *const steps[] = {tell, decide, NULL};
-const hlq_algorithm_entry hlq_target = {wire_bytes, workspace_bytes, steps};
+const hlq_algorithm_entry hlq_target = {wire_bytes, workspace_bytes, steps, NULL};

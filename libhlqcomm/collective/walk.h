@@ -65,6 +65,8 @@ typedef struct hlq_walk {
     float *sum;            /* not NULL: the next exchange is the carrier's own sum of */
     size_t sum_count;      /* these numbers instead */
     hlq_flow flow;         /* what the next exchange is made of */
+    size_t chunk;          /* bytes of a message in one exchange of a flow, as known when the call
+                              was started: ranks may be elsewhere in it when a probe ends */
     size_t span;           /* 0, or the elements that the number of exchanges follows from, where
                               ranks of other walks must make as many with some less */
     int sized;             /* the next exchange's messages may be shorter than `in` has room */
@@ -83,7 +85,8 @@ void hlq_send_to_all(const hlq_walk *w, void *data, size_t bytes);
 
 /*
  * An algorithm: steps with an exchange between each two; the last is followed by NULL. They run
- * with the arena reserved and empty, arguments agreed, and at least 2 ranks and 1 element.
+ * with the arena reserved and empty, arguments agreed (see first_bytes), and at least 2 ranks and 1
+ * element.
  */
 typedef hlq_status hlq_step(hlq_walk *w);
 
@@ -92,11 +95,17 @@ typedef struct hlq_algorithm_entry {
     uint64_t (*wire_bytes)(const hlq_walk *w);
     size_t (*workspace_bytes)(const hlq_walk *w);
     hlq_step *const *steps;
+    /* Of the longest message of any rank in the first exchange. NULL if step 0 changes any of the
+       caller's memory but a residual: it may be run before arguments are agreed (riders.h). */
+    size_t (*first_bytes)(const hlq_walk *w);
 } hlq_algorithm_entry;
 
 extern const hlq_algorithm_entry hlq_twoshot, hlq_oneshot, hlq_modq, hlq_hierarchical, hlq_exempt,
-    hlq_native, hlq_native_carrier, hlq_coded_reduce_scatter, hlq_native_reduce_scatter,
-    hlq_coded_all_gather, hlq_native_all_gather, hlq_coded_all_to_all, hlq_native_all_to_all;
+    hlq_coded_reduce_scatter, hlq_native_reduce_scatter, hlq_coded_all_gather,
+    hlq_native_all_gather, hlq_coded_all_to_all, hlq_native_all_to_all;
+
+/* The native all-reduce for a walk's numbers. */
+const hlq_algorithm_entry *hlq_native_all_reduce(const hlq_walk *w);
 
 /* What rank p of a walk is in its communicator. */
 static inline int hlq_rank_of(const hlq_walk *w, int p) { return w->member ? w->member[p] : p; }

@@ -62,6 +62,7 @@ static mpi_flight *new_flight(mpi_endpoint *e, uint32_t channel, size_t needed)
     else f = calloc(1, sizeof *f);
     if (!f) return NULL;
     f->requests = f->is_sum = f->is_told = 0;
+    f->got = NULL;
     f->channel = channel;
     f->begin = hlq_now();
     if (needed <= (size_t)f->capacity) return f;
@@ -115,6 +116,7 @@ static hlq_status start(void *self, hlq_exchange *exchange, char *error)
     }
     mpi_flight *f = exchange->state = new_flight(e, exchange->channel, needed);
     if (!f) return no_flight(error);
+    f->got = exchange->got;
     int code = MPI_SUCCESS, tag = FIRST_TAG + (int)(exchange->channel % TAGS);
     for (int d = 1; d < e->size && code == MPI_SUCCESS; d++) {
         int p = (e->rank + d) % e->size;
@@ -183,7 +185,9 @@ static hlq_status check_pieces(mpi_endpoint *e, const mpi_flight *f, int code, c
             return HLQ_E_WIRE;
         }
         if (class != MPI_SUCCESS) return piece_failed(e, f, p, f->status[i].MPI_ERROR, error);
-        if (got != p->bytes) {
+        if (p->is_recv && f->got) {
+            f->got[p->peer] = (size_t)got;
+        } else if (got != p->bytes) {
             snprintf(error, HLQ_ERROR_BYTES, "rank %d sent %d bytes where %d were expected",
                      p->peer, got, p->bytes);
             return HLQ_E_WIRE;
@@ -359,6 +363,7 @@ hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, double timeout_s, hlq_transport 
         .rank = e->rank,
         .size = e->size,
         .node = find_node(),
+        .takes_less = 1,
         .start = start,
         .test = test,
         .cancel = cancel,

@@ -22,6 +22,7 @@ typedef struct flight {
     uint32_t channel;
     int is_sum, is_told; /* is_told: others know that this rank is in the sum */
     double begin;
+    size_t *got; /* the exchange's */
     int requests, capacity;
     MPI_Request *request;
     MPI_Status *status;

@@ -188,15 +188,17 @@ static hlq_status take(endpoint *e, pin *mine, int peer, char *error)
     if (!theirs) return gone(other, mine, peer, error);
     const hlq_message *from = &theirs->exchange->send[e->rank];
     const hlq_message *to = &mine->exchange->recv[peer];
-    if (from->bytes != to->bytes) {
+    size_t *got = mine->exchange->got;
+    if (got ? from->bytes > to->bytes : from->bytes != to->bytes) {
         snprintf(error, HLQ_ERROR_BYTES, "rank %d sent %zu bytes where %zu were expected", peer,
                  from->bytes, to->bytes);
         return HLQ_E_WIRE;
     }
-    if (to->bytes) {
+    if (got) got[peer] = from->bytes;
+    if (from->bytes) {
         theirs->readers++;
         pthread_mutex_unlock(&g->lock);
-        memcpy(to->data, from->data, to->bytes);
+        memcpy(to->data, from->data, from->bytes);
         pthread_mutex_lock(&g->lock);
         theirs->readers--;
     }
@@ -333,6 +335,7 @@ hlq_status hlq_transport_threads(hlq_thread_group *group, int rank, hlq_transpor
         .self = e,
         .rank = rank,
         .size = group->size,
+        .takes_less = 1,
         .start = start,
         .test = test,
         .cancel = cancel,

@@ -173,4 +173,4 @@ static hlq_status begin(hlq_walk *w)
 }
 
 static hlq_step *const steps[] = {[BEGIN] = begin, [DRIVE] = drive, [END] = NULL};
-const hlq_algorithm_entry hlq_exempt = {wire_bytes, workspace_bytes, steps};
+const hlq_algorithm_entry hlq_exempt = {wire_bytes, workspace_bytes, steps, NULL};

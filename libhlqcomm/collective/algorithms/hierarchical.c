@@ -186,4 +186,4 @@ static hlq_status gathered(hlq_walk *w)
 
 static hlq_step *const steps[] = {
     [SCATTER] = scatter, [ADD] = add, [RAIL] = along_rail, [GATHERED] = gathered, NULL};
-const hlq_algorithm_entry hlq_hierarchical = {wire_bytes, workspace_bytes, steps};
+const hlq_algorithm_entry hlq_hierarchical = {wire_bytes, workspace_bytes, steps, NULL};

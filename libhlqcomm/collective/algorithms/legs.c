@@ -151,6 +151,9 @@ hlq_source hlq_sums_of(const hlq_walk *w, const hlq_legs *legs)
     return sums;
 }
 
+/* Of an all-reduce the first part is the longest. */
+size_t hlq_legs_first_bytes(const hlq_walk *w) { return hlq_part_bytes(w, hlq_part_to(w, 0)); }
+
 uint64_t hlq_bytes_of_parts(const hlq_walk *w)
 {
     uint64_t bytes = 0;
@@ -167,9 +170,6 @@ uint64_t hlq_bytes_of_own(const hlq_walk *w)
 
 /* Flows -------------------------------------------------------------------------------------- */
 
-/* Of a message in one exchange, without a probe: at 4 bits about what is coded at a time. */
-enum { CHUNK_BYTES = 1 << 17 };
-
 /* Where messages are cut, and into how many chunks: the same on all ranks, whatever they hold.
    Where all pairs have counts of their own, nobody knows the longest. */
 static int cut(const hlq_walk *w, hlq_legs *legs)
@@ -181,7 +181,7 @@ static int cut(const hlq_walk *w, hlq_legs *legs)
         return 1;
     }
     size_t bytes = hlq_part_bytes(&widest, hlq_part_to(&widest, 0));
-    legs->chunk = w->comm->probe.is_done ? w->comm->probe.chunk_bytes : CHUNK_BYTES;
+    legs->chunk = w->chunk;
     return bytes ? (int)((bytes + legs->chunk - 1) / legs->chunk) : 1;
 }
 

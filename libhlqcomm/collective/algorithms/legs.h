@@ -41,6 +41,7 @@ typedef struct hlq_legs {
 hlq_legs *hlq_legs_begin(const hlq_walk *w);
 hlq_legs *hlq_legs_of(const hlq_walk *w);
 size_t hlq_legs_bytes(const hlq_walk *w);
+size_t hlq_legs_first_bytes(const hlq_walk *w);
 
 /* What a message holds: parts of ranks' tensors, or a sum of such. */
 enum { HLQ_LEG_PARTS = 0, HLQ_LEG_SUMS = 1 };

@@ -381,4 +381,4 @@ static hlq_step *const steps[] = {
     [END] = NULL,
 };
 
-const hlq_algorithm_entry hlq_modq = {hlq_modq_wire_bytes, workspace_bytes, steps};
+const hlq_algorithm_entry hlq_modq = {hlq_modq_wire_bytes, workspace_bytes, steps, NULL};

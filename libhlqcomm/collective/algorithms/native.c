@@ -18,15 +18,28 @@ typedef struct {
     void *acc; /* of the own stretch */
 } space;
 
-/* Rank p's stretch, in elements: of recv in an all-reduce, of send in a reduce-scatter. */
+static size_t bytes_of(const hlq_walk *w) { return w->count * hlq_dtype_bytes(w->dtype); }
+
+/* Whether a tensor is short enough to go to all as it is, in one hop; to 2 ranks that costs no
+   bytes. */
+enum { ONE_HOP_PAIR = 1 << 15, ONE_HOP_ALL = 1 << 13 };
+static int is_one_hop(const hlq_walk *w)
+{
+    size_t others = (size_t)w->size - 1, most = others == 1 ? ONE_HOP_PAIR : ONE_HOP_ALL;
+    return w->operation == HLQ_ALL_REDUCE && others * bytes_of(w) <= most;
+}
+
+/* Rank p's stretch, in elements: what it adds up. */
 static size_t stretch_start(const hlq_walk *w, int p)
 {
+    if (is_one_hop(w)) return 0;
     if (w->operation == HLQ_REDUCE_SCATTER) return (size_t)p * w->count;
     return hlq_split_start(w->count, p, w->size);
 }
 
 static size_t stretch_elems(const hlq_walk *w, int p)
 {
+    if (w->operation == HLQ_REDUCE_SCATTER || is_one_hop(w)) return w->count;
     return stretch_start(w, p + 1) - stretch_start(w, p);
 }
 
@@ -58,26 +71,27 @@ static space space_of(const hlq_walk *w)
     return lay_out(w, &arena);
 }
 
-/* To every rank its stretch of what lies at base. */
-static void send_stretches(const hlq_walk *w, const void *base)
+/* To every rank its stretch. */
+static hlq_status send_stretches(hlq_walk *w)
 {
     space s = space_of(w);
-    size_t own = stretch(w, base, w->rank).bytes;
+    size_t own = stretch(w, w->send, w->rank).bytes;
     for (int p = 0; p < w->size; p++) {
-        w->out[p] = stretch(w, base, p);
+        w->out[p] = stretch(w, w->send, p);
         w->in[p] = (hlq_message){own ? s.in + (size_t)p * own : NULL, own};
     }
+    return HLQ_OK;
 }
 
-/* The own stretch of all ranks, in rank order, to result; base: as it was sent. */
-static void combine_own(const hlq_walk *w, const void *base, void *result)
+/* The own stretch of all ranks, in rank order, to result. */
+static void combine_own(const hlq_walk *w, void *result)
 {
     space s = space_of(w);
     size_t elems = stretch_elems(w, w->rank);
     double begin = hlq_now(), factor = w->op == HLQ_AVG ? 1.0 / w->comm->size : 1.0;
     if (!elems) return;
     for (int p = 0; p < w->size; p++) {
-        const void *data = p == w->rank ? stretch(w, base, p).data : w->in[p].data;
+        const void *data = p == w->rank ? stretch(w, w->send, p).data : w->in[p].data;
         if (p == 0) hlq_elements_load(s.acc, data, w->dtype, elems);
         else hlq_elements_combine(w->op, s.acc, data, w->dtype, elems);
     }
@@ -85,45 +99,28 @@ static void combine_own(const hlq_walk *w, const void *base, void *result)
     w->stats->seconds_reduce += hlq_now() - begin;
 }
 
-static hlq_status scatter_send(hlq_walk *w)
-{
-    send_stretches(w, w->send);
-    return HLQ_OK;
-}
-
 static hlq_status combine_to_recv(hlq_walk *w)
 {
-    combine_own(w, w->send, w->recv);
+    combine_own(w, w->recv);
     return HLQ_OK;
 }
 
-static uint64_t reduce_scatter_bytes(const hlq_walk *w)
-{
-    return (uint64_t)(w->size - 1) * w->count * hlq_dtype_bytes(w->dtype);
-}
+static uint64_t one_hop_bytes(const hlq_walk *w) { return (uint64_t)(w->size - 1) * bytes_of(w); }
 
-static hlq_step *const reduce_scatter_steps[] = {scatter_send, combine_to_recv, NULL};
-const hlq_algorithm_entry hlq_native_reduce_scatter = {reduce_scatter_bytes, workspace_bytes,
-                                                       reduce_scatter_steps};
+static size_t longest_stretch(const hlq_walk *w) { return stretch(w, w->send, 0).bytes; }
 
-/* All-reduce, worked on in recv. */
+static hlq_step *const one_hop_steps[] = {send_stretches, combine_to_recv, NULL};
+const hlq_algorithm_entry hlq_native_reduce_scatter = {one_hop_bytes, workspace_bytes,
+                                                       one_hop_steps, longest_stretch};
+static const hlq_algorithm_entry all_reduce_in_one_hop = {one_hop_bytes, workspace_bytes,
+                                                          one_hop_steps, longest_stretch};
 
-static void copy_to_recv(const hlq_walk *w)
-{
-    if (w->recv != w->send) memcpy(w->recv, w->send, w->count * hlq_dtype_bytes(w->dtype));
-}
-
-static hlq_status scatter_recv(hlq_walk *w)
-{
-    copy_to_recv(w);
-    send_stretches(w, w->recv);
-    return HLQ_OK;
-}
+/* All-reduce in two: stretches to their owners, the sums of them to all. */
 
 static hlq_status combine_and_share(hlq_walk *w)
 {
     hlq_message own = stretch(w, w->recv, w->rank);
-    combine_own(w, w->recv, own.data);
+    combine_own(w, own.data);
     hlq_send_to_all(w, own.data, own.bytes);
     for (int p = 0; p < w->size; p++) w->in[p] = stretch(w, w->recv, p);
     return HLQ_OK;
@@ -142,8 +139,9 @@ static uint64_t all_reduce_bytes(const hlq_walk *w)
     return (w->count - own + (n - 1) * own) * hlq_dtype_bytes(w->dtype);
 }
 
-static hlq_step *const all_reduce_steps[] = {scatter_recv, combine_and_share, all_is_there, NULL};
-const hlq_algorithm_entry hlq_native = {all_reduce_bytes, workspace_bytes, all_reduce_steps};
+static hlq_step *const all_reduce_steps[] = {send_stretches, combine_and_share, all_is_there, NULL};
+static const hlq_algorithm_entry all_reduce = {all_reduce_bytes, workspace_bytes, all_reduce_steps,
+                                               longest_stretch};
 
 /* The carrier's own sum ----------------------------------------------------------------------- */
 
@@ -151,7 +149,7 @@ const hlq_algorithm_entry hlq_native = {all_reduce_bytes, workspace_bytes, all_r
 static uint64_t ring_bytes(const hlq_walk *w)
 {
     size_t n = (size_t)w->size;
-    return 2 * (n - 1) * w->count * sizeof(float) / n;
+    return 2 * (n - 1) * bytes_of(w) / n;
 }
 
 static size_t no_bytes(const hlq_walk *w)
@@ -192,7 +190,19 @@ static hlq_status scale_sum(hlq_walk *w)
 }
 
 static hlq_step *const carrier_steps[] = {start_carrier, scale_sum, NULL};
-const hlq_algorithm_entry hlq_native_carrier = {ring_bytes, aligned_copy_bytes, carrier_steps};
+static const hlq_algorithm_entry all_reduce_by_carrier = {ring_bytes, aligned_copy_bytes,
+                                                          carrier_steps, NULL};
+
+/* Shorter sums take the carrier longer than exchanges, of which the first comes with the terms. */
+enum { CARRIER_BYTES = 1 << 16 };
+
+const hlq_algorithm_entry *hlq_native_all_reduce(const hlq_walk *w)
+{
+    int is_sum = w->op == HLQ_SUM || w->op == HLQ_AVG;
+    int has_sum = w->dtype == HLQ_FLOAT32 && is_sum && w->comm->transport.start_sum;
+    if (has_sum && bytes_of(w) >= CARRIER_BYTES) return &all_reduce_by_carrier;
+    return is_one_hop(w) ? &all_reduce_in_one_hop : &all_reduce;
+}
 
 /* All-gather and all-to-all ------------------------------------------------------------------- */
 
@@ -202,20 +212,41 @@ static hlq_message message_of(const hlq_walk *w, const void *base, hlq_part part
     return (hlq_message){(char *)base + part.start * width, part.elems * width};
 }
 
-/* Parts of what lies at base straight to their places in recv. */
-static void send_directly(const hlq_walk *w, const void *base)
+/* In place, what is sent by an all-to-all must not be overwritten by what arrives. */
+static size_t copy_bytes(const hlq_walk *w)
 {
+    return hlq_send_elems(w) * hlq_dtype_bytes(w->dtype);
+}
+
+static void *copied(const hlq_walk *w)
+{
+    hlq_arena arena = w->arena;
+    return hlq_arena_take(&arena, copy_bytes(w));
+}
+
+static const void *base_of(const hlq_walk *w)
+{
+    int is_copied = w->operation == HLQ_ALL_TO_ALL && w->send == w->recv && copy_bytes(w);
+    return is_copied ? copied(w) : w->send;
+}
+
+/* Parts straight to their places in recv. */
+static hlq_status send_parts(hlq_walk *w)
+{
+    const void *base = base_of(w);
+    if (base != w->send) memcpy(copied(w), w->send, copy_bytes(w));
     for (int p = 0; p < w->size; p++) {
         w->out[p] = message_of(w, base, hlq_part_to(w, p));
         w->in[p] = message_of(w, w->recv, hlq_part_from(w, p));
     }
-    hlq_message to = w->out[w->rank], from = w->in[w->rank];
-    if (to.bytes && to.data != from.data) memcpy(from.data, to.data, to.bytes);
+    return HLQ_OK;
 }
 
-static hlq_status send_from_send(hlq_walk *w)
+static hlq_status keep_own_part(hlq_walk *w)
 {
-    send_directly(w, w->send);
+    hlq_message from = message_of(w, base_of(w), hlq_part_to(w, w->rank));
+    hlq_message to = message_of(w, w->recv, hlq_part_from(w, w->rank));
+    if (to.bytes && to.data != from.data) memcpy(to.data, from.data, to.bytes);
     return HLQ_OK;
 }
 
@@ -228,25 +259,6 @@ static uint64_t plain_bytes(const hlq_walk *w)
     return elems * hlq_dtype_bytes(w->dtype);
 }
 
-static hlq_step *const all_gather_steps[] = {send_from_send, all_is_there, NULL};
-const hlq_algorithm_entry hlq_native_all_gather = {plain_bytes, no_bytes, all_gather_steps};
-
-/* In place, what is sent must not be overwritten by what arrives. */
-static size_t copy_bytes(const hlq_walk *w)
-{
-    return hlq_send_elems(w) * hlq_dtype_bytes(w->dtype);
-}
-
-static hlq_status send_from_copy(hlq_walk *w)
-{
-    size_t bytes = copy_bytes(w);
-    if (w->send != w->recv || !bytes) return send_from_send(w);
-    hlq_arena arena = w->arena;
-    void *copy = hlq_arena_take(&arena, bytes);
-    memcpy(copy, w->send, bytes);
-    send_directly(w, copy);
-    return HLQ_OK;
-}
-
-static hlq_step *const all_to_all_steps[] = {send_from_copy, all_is_there, NULL};
-const hlq_algorithm_entry hlq_native_all_to_all = {plain_bytes, copy_bytes, all_to_all_steps};
+static hlq_step *const steps[] = {send_parts, keep_own_part, NULL};
+const hlq_algorithm_entry hlq_native_all_gather = {plain_bytes, no_bytes, steps, bytes_of};
+const hlq_algorithm_entry hlq_native_all_to_all = {plain_bytes, copy_bytes, steps, bytes_of};

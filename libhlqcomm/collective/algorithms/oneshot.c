@@ -28,4 +28,5 @@ static hlq_status send_code(hlq_walk *w)
 }
 
 static hlq_step *const steps[] = {send_code, hlq_account_coded_once, NULL};
-const hlq_algorithm_entry hlq_oneshot = {hlq_bytes_of_own, hlq_legs_bytes, steps};
+const hlq_algorithm_entry hlq_oneshot = {hlq_bytes_of_own, hlq_legs_bytes, steps,
+                                         hlq_legs_first_bytes};

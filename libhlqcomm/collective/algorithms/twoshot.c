@@ -71,4 +71,4 @@ static hlq_status account(hlq_walk *w)
 }
 
 static hlq_step *const steps[] = {send_parts, share_sum, account, NULL};
-const hlq_algorithm_entry hlq_twoshot = {wire_bytes, hlq_legs_bytes, steps};
+const hlq_algorithm_entry hlq_twoshot = {wire_bytes, hlq_legs_bytes, steps, hlq_legs_first_bytes};

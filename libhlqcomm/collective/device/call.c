@@ -195,14 +195,24 @@ static hlq_status put_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream)
     return hlq_device_check(w, code, "check results");
 }
 
+/* NCCL's own sum is counted as the usual ring. */
+static uint64_t bytes_sent(const hlq_walk *w)
+{
+    size_t n = (size_t)w->size;
+    if (n == 1 || !w->count) return 0;
+    if (w->algorithm != HLQ_ALG_NATIVE || w->operation != HLQ_ALL_REDUCE) {
+        return hlq_entry_of(w)->wire_bytes(w);
+    }
+    return 2 * (n - 1) * w->count * hlq_dtype_bytes(w->dtype) / n;
+}
+
 static void account(hlq_request *r)
 {
     const hlq_walk *w = &r->walk;
     hlq_stats *s = &r->stats;
-    int alone = w->size == 1 || !w->count;
     s->algorithm = w->algorithm;
     s->count = w->count;
-    s->bytes_sent = alone ? 0 : hlq_entry_of(w)->wire_bytes(w);
+    s->bytes_sent = bytes_sent(w);
     s->bytes_received = s->bytes_sent; /* all ranks have equal parts, but for a block */
     s->control_bytes = (uint64_t)(w->size - 1) * sizeof(hlq_terms);
     s->bits = w->algorithm == HLQ_ALG_NATIVE ? 0 : w->bits;

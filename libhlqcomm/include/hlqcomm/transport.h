@@ -28,14 +28,17 @@ typedef struct hlq_message {
  * rank (those entries are ignored). The structure and all it points to stay where they are until
  * test() says done or fails, or cancel().
  *
- * Exchanges of one channel are started in the same order on all ranks, with matching sizes.
+ * Exchanges of one channel are started in the same order on all ranks, with matching sizes (unless
+ * there is `got`).
  * Exchanges of different channels know nothing of each other: any number may be under way, in any
  * order (unless the transport is in_order).
  */
 typedef struct hlq_exchange {
     uint32_t channel, number;       /* number: 0, 1, … within the channel */
     const hlq_message *send, *recv; /* `size` entries each */
-    float *sum;                     /* for start_sum() alone: the numbers, and how many */
+    size_t *got; /* NULL, or `size` entries: messages may then be shorter than recv has room for,
+                    which is below 48 KiB, and got[p] becomes how long rank p's is */
+    float *sum;  /* for start_sum() alone: the numbers, and how many */
     size_t count;
     void *state; /* the transport's own */
 } hlq_exchange;
@@ -45,9 +48,11 @@ typedef struct hlq_transport {
     const char *name;      /* "threads", "mpi"; static storage */
     void *self;            /* passed to every function */
     int rank, size;
-    uint64_t node; /* the same, and not 0, on ranks of one machine; 0 if that is not known */
-    int in_order;  /* not 0: at most one exchange may be under way, and all ranks must start theirs
-                      in the same order; the library then does one collective after the other */
+    uint64_t node;  /* the same, and not 0, on ranks of one machine; 0 if that is not known */
+    int in_order;   /* not 0: at most one exchange may be under way, and all ranks must start theirs
+                       in the same order; the library then does one collective after the other */
+    int takes_less; /* not 0: exchanges with `got` are understood; short calls are faster then. The
+                       same on all ranks */
 
     /* All functions that return a status write a sentence to error (HLQ_ERROR_BYTES long) when it
        is not HLQ_OK. An exchange that failed is over; only cancel() follows. */
