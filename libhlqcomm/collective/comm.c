@@ -103,7 +103,7 @@ static const char *threads_fault(const hlq_options *o, int *threads)
 static hlq_terms creation_terms(const hlq_options *o, int64_t node, int is_probing,
                                 const char *fault)
 {
-    hlq_terms terms = {.wire_version = HLQ_WIRE_VERSION, .status = HLQ_OK};
+    hlq_terms terms = {.wire_version = HLQ_TALK_VERSION, .status = HLQ_OK};
     if (fault) {
         terms.status = HLQ_E_INVALID;
         snprintf(terms.sentence, sizeof terms.sentence, "%s", fault);

@@ -30,7 +30,7 @@ static int has_target_stage(const hlq_walk *w) { return w->target_nmse > 0 && !w
 
 hlq_terms hlq_terms_of(const hlq_walk *w, const hlq_fault *f)
 {
-    hlq_terms terms = {.wire_version = HLQ_WIRE_VERSION, .status = (int32_t)f->status};
+    hlq_terms terms = {.wire_version = HLQ_TALK_VERSION, .status = (int32_t)f->status};
     terms.value[HLQ_TERM_FUNCTION] = HLQ_FUNCTION_OF(w->operation, w->has_counts);
     snprintf(terms.sentence, sizeof terms.sentence, "%s", f->sentence);
     if (f->status != HLQ_OK) return terms;

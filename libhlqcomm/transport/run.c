@@ -18,7 +18,8 @@ hlq_status hlq_transport_run(const hlq_transport *t, hlq_exchange *exchange, dou
     double deadline = hlq_now() + timeout_s;
     int done = 0;
     exchange->state = NULL;
-    hlq_status status = t->start(t->self, exchange, error);
+    hlq_status status =
+        exchange->sum ? t->start_sum(t->self, exchange, error) : t->start(t->self, exchange, error);
     while (status == HLQ_OK && !done) {
         status = t->test(t->self, exchange, &done, error);
         if (status != HLQ_OK || done) break;

@@ -14,7 +14,7 @@ enum { RANKS_MAX = 6 };
 /* The own terms are the own library's: their status is one that exists, their sentence ends. */
 static void make_own(hlq_terms *mine)
 {
-    mine->wire_version = HLQ_WIRE_VERSION;
+    mine->wire_version = HLQ_TALK_VERSION;
     mine->status = mine->status & 1 ? HLQ_E_INVALID : HLQ_OK;
     mine->sentence[sizeof mine->sentence - 1] = 0;
     if (!*mine->sentence) *mine->sentence = '?';
