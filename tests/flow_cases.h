@@ -1,27 +1,29 @@
 /*
- * Messages that flow, for test_collectives and test_collectives_mpi: of several chunks and pieces,
- * on 2 to 4 ranks, in place and not; on one thread, and on more where there is OpenMP.
+ * Long messages, for test_collectives and test_collectives_mpi: those that flow, of several chunks
+ * and pieces, and modq's; on 2 to 4 ranks, in place and not; on one thread, and on more where there
+ * is OpenMP.
  */
 #ifndef HLQ_TEST_FLOW_CASES_H
 #define HLQ_TEST_FLOW_CASES_H
 
 #include "collective_cases.h"
 
-enum { FLOWS = 8 };
+enum { FLOWS = 10 };
 
 static inline collective_case flow_case(const test_rank *me, int i)
 {
     static const size_t count_of[] = {1400003, 1100001, 500009, 300001};
-    int is_first = i < FLOWS / 2, is_all_reduce = i % 4 == 0;
+    static const hlq_algorithm algorithm_of[] = {HLQ_ALG_TWOSHOT, HLQ_ALG_ONESHOT, HLQ_ALG_MODQ};
+    int is_oneshot = i / 4 == 1, is_all_reduce = i % 4 == 0;
     return (collective_case){
         .operation = (hlq_operation)(i % 4),
-        .algorithm = is_first ? HLQ_ALG_TWOSHOT : HLQ_ALG_ONESHOT,
-        .dtype = is_first ? HLQ_FLOAT32 : HLQ_BFLOAT16,
+        .algorithm = algorithm_of[i / 4],
+        .dtype = is_oneshot ? HLQ_BFLOAT16 : HLQ_FLOAT32,
         .count = count_of[is_all_reduce ? 0 : me->size - 1],
-        .bits = is_first ? 7.9 : 11,
+        .bits = is_oneshot ? 11 : 7.9,
         .size = 1,
         .draw = hlq_rng_laplace,
-        .in_place = is_first,
+        .in_place = !is_oneshot,
         .dither = i == 6,
         .stream = 7000 + (uint64_t)i,
     };

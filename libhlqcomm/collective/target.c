@@ -103,7 +103,7 @@ static void account_for(const hlq_walk *w, const space *s, const hlq_part *part,
     hlq_source source = hlq_source_of(w, part);
     size_t blocks = part->place.blocks;
     if (!blocks) return;
-    w->comm->team.kernels->exponents(&part->place, &source, s->exponent);
+    hlq_team_exponents(&w->comm->team, &part->place, &source, s->exponent);
     int base = hlq_base_of_exponents(w->dtype, s->exponent, blocks);
     hlq_codes_from_exponents(s->exponent, blocks, base, s->code);
     for (size_t b = 0; b < blocks; b++) histogram.blocks[s->code[b]]++;
@@ -125,7 +125,7 @@ static hlq_source all_of_send(const hlq_walk *w, const space *s, hlq_place *all)
         .data = w->send, .dtype = w->dtype, .elems = elems, .residual = w->residual};
     int limit = w->dtype == HLQ_FLOAT64 ? HLQ_UNIT_LIMIT_FLOAT64 : HLQ_UNIT_LIMIT;
     *all = hlq_place_all(elems, w->comm->options.seed);
-    w->comm->team.kernels->exponents(all, &source, s->exponent);
+    hlq_team_exponents(&w->comm->team, all, &source, s->exponent);
     int unit = hlq_base_of_exponents(w->dtype, s->exponent, all->blocks);
     s->mine->unit = unit > limit ? limit : unit < -limit ? -limit : unit;
     return source;

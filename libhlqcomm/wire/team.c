@@ -73,6 +73,8 @@ typedef struct job {
     hlq_dtype dtype;
     void *out;
     size_t elems;
+    uint8_t *failed;
+    const hlq_run *in;
 } job;
 
 static job job_of(const hlq_team *team, size_t blocks)
@@ -124,11 +126,13 @@ static void decode_slice(void *pointer, int i)
     job *j = pointer;
     size_t start = hlq_slice_start(j->blocks, j->slices, i);
     hlq_run run = hlq_run_slice(j->run, start, hlq_slice_start(j->blocks, j->slices, i + 1));
-    j->kernels->decode(&run, j->factor, j->dtype, j->out, j->elems, NULL);
+    uint8_t *failed = j->failed ? j->failed + start / 8 : NULL;
+    uint64_t count = j->kernels->decode(&run, j->factor, j->dtype, j->out, j->elems, failed);
+    atomic_fetch_add(&j->count, count);
 }
 
-void hlq_team_decode(const hlq_team *team, const hlq_run *run, float factor, hlq_dtype dtype,
-                     void *out, size_t elems)
+uint64_t hlq_team_decode(const hlq_team *team, const hlq_run *run, float factor, hlq_dtype dtype,
+                         void *out, size_t elems, uint8_t *failed)
 {
     job j = job_of(team, run->place.blocks);
     j.run = run;
@@ -136,5 +140,24 @@ void hlq_team_decode(const hlq_team *team, const hlq_run *run, float factor, hlq
     j.dtype = dtype;
     j.out = out;
     j.elems = elems;
+    j.failed = failed;
     hlq_team_run(j.slices, decode_slice, &j);
+    return j.count;
+}
+
+static void planes_add_slice(void *pointer, int i)
+{
+    job *j = pointer;
+    size_t start = hlq_slice_start(j->blocks, j->slices, i);
+    size_t end = hlq_slice_start(j->blocks, j->slices, i + 1);
+    hlq_run acc = hlq_run_slice(j->run, start, end), in = hlq_run_slice(j->in, start, end);
+    j->kernels->planes_add(&acc, &in);
+}
+
+void hlq_team_planes_add(const hlq_team *team, const hlq_run *acc, const hlq_run *in)
+{
+    job j = job_of(team, acc->place.blocks);
+    j.run = acc;
+    j.in = in;
+    hlq_team_run(j.slices, planes_add_slice, &j);
 }

@@ -36,7 +36,8 @@ hlq_source hlq_source_from(const hlq_source *source, size_t start);
 void hlq_team_exponents(const hlq_team *team, const hlq_place *place, const hlq_source *source,
                         int16_t *exponent);
 uint64_t hlq_team_encode(const hlq_team *team, const hlq_run *run, const hlq_source *source);
-void hlq_team_decode(const hlq_team *team, const hlq_run *run, float factor, hlq_dtype dtype,
-                     void *out, size_t elems);
+uint64_t hlq_team_decode(const hlq_team *team, const hlq_run *run, float factor, hlq_dtype dtype,
+                         void *out, size_t elems, uint8_t *failed);
+void hlq_team_planes_add(const hlq_team *team, const hlq_run *acc, const hlq_run *in);
 
 #endif

@@ -228,7 +228,7 @@ static hlq_status drain_part(hlq_walk *w, hlq_legs *legs, int p, int i)
         HLQ_TRY(read_piece(w, legs, p));
         const hlq_run *run = &legs->piece[p];
         hlq_team_decode(&w->comm->team, run, hlq_output_factor(w), w->dtype,
-                        hlq_output_of(w, &from), from.elems);
+                        hlq_output_of(w, &from), from.elems, NULL);
         hlq_code_stats_add(&w->received, run);
         w->stats->nonfinite_blocks += hlq_run_nonfinite(run);
         w->stats->seconds_decode += hlq_now() - begin;

@@ -123,7 +123,7 @@ static void encode_parts(const hlq_walk *w, modq_space *s)
         hlq_modq_complete_run(part, part->out, &run);
         hlq_source source = part->source;
         source.residual = part->residual;
-        w->comm->team.kernels->encode(&run, &source);
+        hlq_team_encode(&w->comm->team, &run, &source);
         hlq_segment_seal(&part->frame, part->out);
         if (w->operation == HLQ_REDUCE_SCATTER) hlq_code_stats_add(&coded, &run);
     }
@@ -145,7 +145,7 @@ static hlq_status add_own_part(const hlq_walk *w, modq_space *s)
         if (p == w->rank) continue;
         HLQ_TRY(hlq_modq_from(w, p, &own->frame, s->part[p].in, &more));
         hlq_modq_complete_run(own, s->part[p].in, &more);
-        w->comm->team.kernels->planes_add(&sum, &more);
+        hlq_team_planes_add(&w->comm->team, &sum, &more);
     }
     w->stats->seconds_reduce += hlq_now() - begin;
     return HLQ_OK;
@@ -162,7 +162,8 @@ static void check_own_part(const hlq_walk *w, modq_space *s)
     hlq_modq_complete_run(own, s->sum, &sum);
     uint8_t *failed = own->failed + HLQ_HEADER_BYTES;
     memset(failed, 0, (blocks + 7) / 8);
-    w->comm->team.kernels->decode(&sum, hlq_output_factor(w), w->dtype, w->recv, w->count, failed);
+    hlq_team_decode(&w->comm->team, &sum, hlq_output_factor(w), w->dtype, w->recv, w->count,
+                    failed);
     w->stats->seconds_reduce += hlq_now() - begin;
 }
 
@@ -189,7 +190,7 @@ static double result_energy(const hlq_walk *w, modq_space *s)
     hlq_source result = {.data = w->recv, .dtype = w->dtype, .elems = w->count};
     const hlq_place *own = &s->part[w->rank].frame.place;
     double factor = hlq_output_factor(w);
-    w->comm->team.kernels->exponents(own, &result, s->exponent);
+    hlq_team_exponents(&w->comm->team, own, &result, s->exponent);
     double energy = hlq_energy_of_exponents(s->exponent, own->blocks) / (factor * factor);
     return own->blocks ? energy * (double)hlq_block_count(w->count) / (double)own->blocks : 0;
 }
@@ -207,8 +208,8 @@ static hlq_status decode_others(const hlq_walk *w, modq_space *s, hlq_code_stats
         hlq_code_stats_add(stats, &run);
         w->stats->nonfinite_blocks += hlq_run_nonfinite(&run);
         if (p != w->rank) { /* the own part's are decoded since they were checked */
-            w->comm->team.kernels->decode(&run, hlq_output_factor(w), w->dtype, w->recv, w->count,
-                                          NULL);
+            hlq_team_decode(&w->comm->team, &run, hlq_output_factor(w), w->dtype, w->recv, w->count,
+                            NULL);
         }
         HLQ_TRY(hlq_modq_decode_extended(w, s, p, &run, stats));
     }

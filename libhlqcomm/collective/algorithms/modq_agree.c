@@ -132,7 +132,7 @@ hlq_status hlq_modq_send_exponents(hlq_walk *w, modq_space *s)
         part->frame.form = HLQ_FORM_EXPONENTS;
         part->frame.bytes = blocks ? hlq_segment_overhead(HLQ_FORM_EXPONENTS, blocks) : 0;
         if (!blocks) continue;
-        w->comm->team.kernels->exponents(&part->frame.place, &part->source, s->exponent);
+        hlq_team_exponents(&w->comm->team, &part->frame.place, &part->source, s->exponent);
         if (p != w->rank) write_exponents(s, &part->frame, part->out);
     }
     w->stats->seconds_encode += hlq_now() - begin;

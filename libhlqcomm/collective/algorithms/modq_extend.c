@@ -152,7 +152,8 @@ hlq_status hlq_modq_try_round(hlq_walk *w, modq_space *s)
     size_t marks = (run.place.blocks + 7) / 8;
     uint8_t *failed = s->trial + HLQ_SEAL_BYTES;
     memset(failed, 0, marks);
-    w->comm->team.kernels->decode(&run, hlq_output_factor(w), w->dtype, w->recv, w->count, failed);
+    hlq_team_decode(&w->comm->team, &run, hlq_output_factor(w), w->dtype, w->recv, w->count,
+                    failed);
     hlq_send_to_all(w, s->trial, hlq_modq_seal(s->trial, marks));
     for (int p = 0; p < w->size; p++) {
         more = &s->part[p].more;
@@ -212,8 +213,8 @@ hlq_status hlq_modq_decode_extended(const hlq_walk *w, modq_space *s, int p, con
         hlq_code_stats scales = {0};
         hlq_run run = hlq_long_compact(w, s, part, extra, extra, own ? NULL : more->planes, NULL);
         if (!own) {
-            w->comm->team.kernels->decode(&run, hlq_output_factor(w), w->dtype, w->recv, w->count,
-                                          NULL);
+            hlq_team_decode(&w->comm->team, &run, hlq_output_factor(w), w->dtype, w->recv, w->count,
+                            NULL);
         }
         hlq_code_stats_add(&scales, &run);
         if (scales.largest_scale > stats->largest_scale) {

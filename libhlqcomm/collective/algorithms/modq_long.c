@@ -149,7 +149,7 @@ void hlq_long_encode(const hlq_walk *w, modq_space *s, modq_part *part, int want
     hlq_source source = part->source;
     if (part->residual) clear_residual(part, &run);
     source.residual = part->residual;
-    w->comm->team.kernels->encode(&run, &source);
+    hlq_team_encode(&w->comm->team, &run, &source);
     const uint32_t *from = run.planes;
     for (size_t i = 0, n = 0; i < more->blocks; i++) {
         if (more->extra[i]) continue;

@@ -57,7 +57,7 @@ static hlq_status add_to(const hlq_walk *w, modq_space *s, int p, uint8_t *codes
     HLQ_TRY(open_part(w, s, p, &came));
     sum = hlq_segment_view(&part->frame, codes);
     hlq_modq_complete_run(part, codes, &sum);
-    w->comm->team.kernels->planes_add(&sum, &came);
+    hlq_team_planes_add(&w->comm->team, &sum, &came);
     w->stats->seconds_reduce += hlq_now() - begin;
     return HLQ_OK;
 }

@@ -1,8 +1,9 @@
 /*
  * native: no compression. Messages are stretches of the tensors themselves. A sum of float32 over
- * all ranks goes to the carrier's own where it has one; every other reduction is made here: each
- * rank owns a stretch, receives it from all, combines in rank order, rounds once, and in an
- * all-reduce sends the result to all. Equal bits on all ranks by construction.
+ * all ranks goes to the carrier's own where it has one, from 64 KiB on; every other reduction is
+ * made here: each rank owns a stretch, receives it from all, combines in rank order, rounds once,
+ * and in an all-reduce sends the result to all; of short tensors all is everybody's stretch. Equal
+ * bits on all ranks by construction.
  */
 #include "elements.h"
 #include <collective/walk.h>
@@ -26,7 +27,7 @@ enum { ONE_HOP_PAIR = 1 << 15, ONE_HOP_ALL = 1 << 13 };
 static int is_one_hop(const hlq_walk *w)
 {
     size_t others = (size_t)w->size - 1, most = others == 1 ? ONE_HOP_PAIR : ONE_HOP_ALL;
-    return w->operation == HLQ_ALL_REDUCE && others * bytes_of(w) <= most;
+    return w->operation == HLQ_ALL_REDUCE && others && bytes_of(w) <= most / others;
 }
 
 /* Rank p's stretch, in elements: what it adds up. */
