@@ -73,6 +73,19 @@ static int gpu_unrotate(const hlq_place *place, const hlq_device_sums *sums, flo
     ON_GPU(unrotate(place, sums, factor, dtype, out, elems, report, device.stream));
 }
 
+static int gpu_add_plain(const hlq_device_plain *stretches, void *sums, hlq_stream stream)
+{
+    (void)stream;
+    ON_GPU(add_plain(stretches, sums, device.stream));
+}
+
+static int gpu_round_plain(const float *sums, hlq_dtype dtype, size_t elems, void *out,
+                           hlq_stream stream)
+{
+    (void)stream;
+    ON_GPU(round_plain(sums, dtype, elems, out, device.stream));
+}
+
 static int gpu_poison(const hlq_device_report *report, hlq_dtype dtype, void *out, size_t elems,
                       hlq_stream stream)
 {
@@ -89,5 +102,7 @@ const hlq_device_wire hlq_wire_gpu = {
     .sum = gpu_sum,
     .decode = gpu_decode,
     .unrotate = gpu_unrotate,
+    .add_plain = gpu_add_plain,
+    .round_plain = gpu_round_plain,
     .poison = gpu_poison,
 };

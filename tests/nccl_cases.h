@@ -167,29 +167,36 @@ static inline void long_body(test_rank *me, void *argument)
     pair_close(&p);
 }
 
-/* AUTO takes no algorithm that there is not, whatever nodes ranks are on. */
+/*
+ * Two levels on nodes of two ranks: rails of two ranks and of more, and one that has nothing to do.
+ * AUTO takes them, too.
+ */
 static inline void groups_body(test_rank *me, void *argument)
 {
-    hlq_options options = HLQ_OPTIONS_INIT;
+    static const hlq_dtype types[] = {HLQ_FLOAT32, HLQ_FLOAT16, HLQ_BFLOAT16, HLQ_FLOAT64};
+    static const size_t counts[] = {1, 257, 70001};
+    hlq_options options = argument ? *(hlq_options *)argument : (hlq_options)HLQ_OPTIONS_INIT;
     pair p;
-    (void)argument;
     options.group = 1 + me->rank / 2;
+    options.probe = HLQ_PROBE_OFF;
     pair_open(me, &options, 0, &p);
-    call_case c = {HLQ_ALL_REDUCE, HLQ_ALG_TWOSHOT, HLQ_FLOAT32, HLQ_SUM, 70001, 1, 0};
-    size_t bytes = c.count * sizeof(float);
-    float *x = malloc(bytes), *got = malloc(bytes), *device = pair_memory(bytes);
-    hlq_rng rng = hlq_rng_new((uint64_t)me->rank);
-    for (size_t i = 0; i < c.count; i++) x[i] = (float)hlq_rng_gauss(&rng);
-    pair_put(device, x, bytes);
-    hlq_test_case("AUTO on two nodes");
-    CHECK_EQ(call_it(p.host, &c, x, x, NULL, NULL), HLQ_OK);
-    c.algorithm = HLQ_ALG_AUTO;
-    CHECK_EQ(call_it(p.nccl, &c, device, device, NULL, p.stream), HLQ_OK);
-    pair_synchronize(&p);
-    pair_get(got, device, bytes);
-    CHECK_BYTES(got, x, bytes);
+    for (int i = 0; i < 4 * 3 * 4; i++) {
+        hlq_dtype dtype = types[i / 12];
+        call_case c = {
+            .operation = HLQ_ALL_REDUCE,
+            .algorithm = i % 4 == 2 && i / 4 % 3 == 2 ? HLQ_ALG_AUTO : HLQ_ALG_HIERARCHICAL,
+            .dtype = dtype,
+            .op = i % 2 ? HLQ_AVG : HLQ_SUM,
+            .count = counts[i / 4 % 3],
+            .in_place = i / 2 % 2,
+            .has_residual = i % 2 && dtype != HLQ_FLOAT64,
+        };
+        compare_call(&p, &c, 7700 + (uint64_t)i);
+        hlq_stats stats = {.struct_bytes = sizeof stats};
+        CHECK_EQ(hlq_comm_stats(p.nccl, &stats), HLQ_OK);
+        CHECK_EQ(stats.algorithm, HLQ_ALG_HIERARCHICAL);
+    }
     pair_close(&p);
-    free(x), free(got), pair_free(device);
 }
 
 /* Exact ones are the carrier's: numbers whose sums are the same in any order. */

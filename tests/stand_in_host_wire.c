@@ -4,6 +4,7 @@
  */
 #include "stand_in.h"
 
+#include <collective/algorithms/elements.h>
 #include <hlqcomm/transport.h>
 #include <wire/codec.h>
 #include <wire/reader.h>
@@ -209,6 +210,26 @@ static int unrotate(const hlq_place *place, const hlq_device_sums *sums, float f
     return 0;
 }
 
+static int add_plain(const hlq_device_plain *s, void *sums, hlq_stream stream)
+{
+    size_t bytes = s->elems * hlq_dtype_bytes(s->dtype);
+    (void)stream;
+    for (int i = 0; i < s->count; i++) {
+        const void *x = i == s->own_at ? s->own : (const char *)s->all + (size_t)i * bytes;
+        if (i == 0) hlq_elements_load(sums, x, s->dtype, s->elems);
+        else hlq_elements_combine(HLQ_SUM, sums, x, s->dtype, s->elems);
+    }
+    return 0;
+}
+
+static int round_plain(const float *sums, hlq_dtype dtype, size_t elems, void *out,
+                       hlq_stream stream)
+{
+    (void)stream;
+    hlq_elements_store(out, sums, dtype, elems, 1.0);
+    return 0;
+}
+
 static int poison(const hlq_device_report *report, hlq_dtype dtype, void *out, size_t elems,
                   hlq_stream stream)
 {
@@ -234,5 +255,7 @@ const hlq_device_wire stand_in_host_wire = {
     .sum = sum,
     .decode = decode,
     .unrotate = unrotate,
+    .add_plain = add_plain,
+    .round_plain = round_plain,
     .poison = poison,
 };

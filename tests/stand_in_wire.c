@@ -24,6 +24,7 @@ typedef struct call {
     hlq_device_segment segment, term[TERMS];
     hlq_source source;
     hlq_device_sums sums;
+    hlq_device_plain plain;
     hlq_place place;
     hlq_device_report *report;
     const void *in;
@@ -144,6 +145,26 @@ static int unrotate(const hlq_place *place, const hlq_device_sums *sums, float f
     return put(stream, &c);
 }
 
+static void run_add_plain(call *c) { inner->add_plain(&c->plain, c->out, NULL); }
+
+static int add_plain(const hlq_device_plain *stretches, void *sums, hlq_stream stream)
+{
+    call c = {.run = run_add_plain, .plain = *stretches, .out = sums};
+    return put(stream, &c);
+}
+
+static void run_round_plain(call *c)
+{
+    inner->round_plain(c->in, c->dtype, c->elems, c->out, NULL);
+}
+
+static int round_plain(const float *sums, hlq_dtype dtype, size_t elems, void *out,
+                       hlq_stream stream)
+{
+    call c = {.run = run_round_plain, .in = sums, .dtype = dtype, .elems = elems, .out = out};
+    return put(stream, &c);
+}
+
 static void run_poison(call *c) { inner->poison(c->in, c->dtype, c->out, c->elems, NULL); }
 
 static int poison(const hlq_device_report *report, hlq_dtype dtype, void *out, size_t elems,
@@ -162,5 +183,7 @@ const hlq_device_wire stand_in_wire = {
     .sum = sum,
     .decode = decode,
     .unrotate = unrotate,
+    .add_plain = add_plain,
+    .round_plain = round_plain,
     .poison = poison,
 };

@@ -3,6 +3,7 @@
  * kernel, on an emulated warp (what is left then are the launches), and where there is one, on a
  * GPU.
  */
+#include "wire_plain.h"
 #include "wire_report.h"
 
 #include <wire/cuda/notes.h>
@@ -416,6 +417,7 @@ int main(void)
     test_the_first_fault_stays_and_is_told_to_all();
     test_terms_are_told_and_compared();
     test_a_fault_poisons_the_result();
+    test_plain_numbers_are_added_as_on_the_host();
     test_no_blocks_are_nothing();
     hlq_test_case("all");
     CHECK((overloads_seen > 0 && nonfinite_seen > 0) || hlq_test_stride() > 1);

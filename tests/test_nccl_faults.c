@@ -153,7 +153,7 @@ static void test_ranks_that_call_something_else(void)
         {.rank = 0,
          .what = "modq",
          .status = {HLQ_E_UNSUPPORTED, HLQ_E_REMOTE},
-         .sentence = {"twoshot, oneshot and native", "rank 0: tensors of a device have"}},
+         .sentence = {"modq is for host tensors", "rank 0: modq is for host tensors"}},
         {.rank = 0,
          .what = "target",
          .status = {HLQ_E_UNSUPPORTED, HLQ_E_REMOTE},
@@ -215,6 +215,42 @@ static void test_messages_that_are_damaged(void)
     damage_once(2, TERMS, 20, &terms);
 }
 
+/* Two nodes of two ranks; codes of the first half of the tensor go from rank 0 to rank 2. */
+static void flip_on_rail(int from, int to, void *data, size_t bytes)
+{
+    if (from == 0 && to == 2 && bytes > COUNT / 8) ((unsigned char *)data)[bytes - 5] ^= 4;
+}
+
+/* Whoever reads them knows; its peer, who gets its numbers plain, gets NaN; all else is right. */
+static void rail_body(test_rank *me, void *argument)
+{
+    hlq_options options = HLQ_OPTIONS_INIT;
+    const fault_case f = {.rank = -1, .what = "a rail", .algorithm = HLQ_ALG_HIERARCHICAL};
+    float *send = pair_memory(COUNT * sizeof *send), *recv = pair_memory(COUNT * sizeof *recv);
+    pair p;
+    (void)argument;
+    options.group = 1 + me->rank / 2;
+    pair_open(me, &options, 0, &p);
+    for (int i = 0; i < COUNT; i++) send[i] = (float)sin(i + me->rank);
+    rank_barrier(me);
+    if (me->rank == 0) stand_in_set_tamper(flip_on_rail);
+    rank_barrier(me);
+    hlq_test_case("damage on a rail");
+    outcome o = one_call(&p, &f, send, recv);
+    if (me->rank == 0) stand_in_set_tamper(NULL);
+    pair_synchronize(&p);
+    CHECK_EQ(o.status, me->rank == 2 ? HLQ_E_WIRE : HLQ_OK);
+    if (me->rank == 2) CHECK(strstr(o.sentence, "from rank 0: ") != NULL);
+    int nans[2] = {0, 0}, half = COUNT / 2 / 256 * 256;
+    for (int i = 0; i < COUNT; i++) nans[i >= half + 256] += isnan(recv[i]) != 0;
+    CHECK_EQ(nans[0] >= half, me->rank >= 2);
+    CHECK_EQ(nans[1] > 0, me->rank == 2);
+    CHECK_EQ(nans[0] + nans[1] > 0, me->rank >= 2);
+    rank_barrier(me);
+    pair_close(&p);
+    pair_free(send), pair_free(recv);
+}
+
 static void creation_body(test_rank *me, void *argument)
 {
     ncclComm_t *parents = argument, parent = parents[me->rank];
@@ -255,6 +291,7 @@ int main(void)
     hlq_test_start("test_nccl_faults");
     test_ranks_that_call_something_else();
     test_messages_that_are_damaged();
+    ranks_as_threads(4, rail_body, NULL);
     test_creation();
     test_the_library();
     CHECK_EQ((long long)stand_in_allocations(), 0);

@@ -51,7 +51,7 @@ int main(void)
     dithered.lattice = HLQ_LATTICE_D4;
     for (int n = 1; n <= 4; n++) ranks_as_threads(n, bytes_body, NULL);
     ranks_as_threads(3, bytes_body, &dithered);
-    ranks_as_threads(4, groups_body, NULL);
+    for (int n = 4; n <= 6; n += 2) ranks_as_threads(n, groups_body, NULL);
     for (int n = 2; n <= 3; n++) {
         ranks_as_threads(n, long_body, NULL);
         ranks_as_threads(n, host_body, NULL);

@@ -19,6 +19,22 @@ static void warp_body(test_rank *me, void *argument)
     pair_close(&p);
 }
 
+/* Two levels: two nodes of two. */
+static void levels_body(test_rank *me, void *argument)
+{
+    static const hlq_dtype types[] = {HLQ_FLOAT32, HLQ_BFLOAT16, HLQ_FLOAT16, HLQ_FLOAT64};
+    hlq_options options = HLQ_OPTIONS_INIT;
+    pair p;
+    (void)argument;
+    options.group = 1 + me->rank % 2;
+    pair_open(me, &options, 0, &p);
+    for (int t = 0; t < 4; t++) {
+        call_case c = {HLQ_ALL_REDUCE, HLQ_ALG_HIERARCHICAL, types[t], HLQ_AVG, 3001, t % 2, t < 3};
+        compare_call(&p, &c, 80 + (uint64_t)t);
+    }
+    pair_close(&p);
+}
+
 int main(void)
 {
     hlq_options dithered = HLQ_OPTIONS_INIT;
@@ -27,5 +43,6 @@ int main(void)
     stand_in_wire_by(&hlq_wire_gpu, 1); /* there is one warp */
     ranks_as_threads(2, warp_body, NULL);
     ranks_as_threads(3, warp_body, &dithered);
+    ranks_as_threads(4, levels_body, NULL);
     return hlq_test_end();
 }

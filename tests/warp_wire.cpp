@@ -7,6 +7,7 @@
 #include <kernels/kernels.h>
 #include <kernels/lanes/cuda_i16.h>
 #include <wire/cuda/walk.cuh>
+#include <wire/cuda/plain.cuh>
 #include <wire/cuda/flow.h>
 
 #include "gpu_wire.h"
@@ -115,6 +116,16 @@ struct warp_queue {
             unrotate_blocks(s, place, sums->acc, *sums->unit, factor, dtype, out, elems,
                             &report->nonfinite);
         });
+    }
+    void add_plain(const hlq_device_plain *stretches, void *sums)
+    {
+        const gpu_arithmetic arithmetic;
+        on_warps([=](hlq_share s) { add_plain_blocks(s, stretches, sums); });
+    }
+    void round_plain(const float *sums, hlq_dtype dtype, size_t elems, void *out)
+    {
+        const gpu_arithmetic arithmetic;
+        on_warps([=](hlq_share s) { round_plain_blocks(s, sums, dtype, elems, out); });
     }
     void poison(const hlq_device_report *report, hlq_dtype dtype, void *out, size_t elems)
     {

@@ -12,6 +12,8 @@
 #include <collective/partition.h>
 #include <hlqcomm/transport.h>
 
+static const hlq_device_wire *const wire = &hlq_wire_gpu;
+
 /* Memory of the device, with guards, until the case is over ------------------------------------ */
 
 enum { MEMORIES_MAX = 128, MEMORY_GUARD = 64 };

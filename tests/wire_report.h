@@ -6,8 +6,6 @@
 
 #include "wire_case.h"
 
-static const hlq_device_wire *const wire = &hlq_wire_gpu;
-
 static inline hlq_device_report *report_new(void)
 {
     return gpu_copy(&(hlq_device_report){0}, sizeof(hlq_device_report));

@@ -315,16 +315,13 @@ static hlq_status duplicate(mpi_endpoint *e, MPI_Comm original, double timeout_s
     return HLQ_E_TIMEOUT;
 }
 
-/* Tells machines apart by name, without waiting for other ranks as MPI_Comm_split_type would:
-   FNV-1a of the name; 0 if MPI has none. */
+/* Without waiting for other ranks, as MPI_Comm_split_type would. */
 static uint64_t find_node(void)
 {
-    char name[MPI_MAX_PROCESSOR_NAME];
-    uint64_t hash = 0xcbf29ce484222325u;
+    char name[MPI_MAX_PROCESSOR_NAME + 1] = "";
     int length = 0;
     if (MPI_Get_processor_name(name, &length) != MPI_SUCCESS || length <= 0) return 0;
-    for (int i = 0; i < length; i++) hash = (hash ^ (uint8_t)name[i]) * 0x100000001b3u;
-    return hash;
+    return hlq_node_of_name(name);
 }
 
 hlq_status hlq_transport_mpi(MPI_Comm mpi_comm, double timeout_s, hlq_transport *transport,

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Messages of the host ----------------------------------------------------------------------- */
 
@@ -186,6 +187,12 @@ static hlq_status open_endpoint(nccl_endpoint *e, ncclComm_t original, char *err
     return status;
 }
 
+static uint64_t find_node(void)
+{
+    char name[256] = "";
+    return gethostname(name, sizeof name - 1) ? 0 : hlq_node_of_name(name);
+}
+
 hlq_status hlq_nccl_create(const hlq_nccl_calls *nccl, const hlq_cuda_calls *cuda,
                            const struct hlq_device_wire *wire, ncclComm_t nccl_comm,
                            const hlq_options *options, hlq_comm **comm)
@@ -209,6 +216,7 @@ hlq_status hlq_nccl_create(const hlq_nccl_calls *nccl, const hlq_cuda_calls *cud
         .self = e,
         .rank = e->rank,
         .size = e->size,
+        .node = find_node(),
         .in_order = 1,
         .start = start,
         .test = test,

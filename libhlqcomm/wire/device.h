@@ -72,6 +72,15 @@ typedef struct hlq_device_sums {
     int32_t *unit;
 } hlq_device_sums;
 
+/* Numbers that are not coded, of several ranks: stretch i of `count` is at all + i times its bytes,
+   but number own_at at own. Aligned to their elements. */
+typedef struct hlq_device_plain {
+    const void *all, *own;
+    int count, own_at;
+    hlq_dtype dtype;
+    size_t elems; /* of a stretch */
+} hlq_device_plain;
+
 /* What tell() takes at most: it is handed to a kernel as it is. */
 enum { HLQ_DEVICE_TOLD_BYTES = 512 };
 
@@ -110,6 +119,12 @@ typedef struct hlq_device_wire {
     int (*unrotate)(const hlq_place *place, const hlq_device_sums *sums, float factor,
                     hlq_dtype dtype, void *out, size_t elems, hlq_device_report *report,
                     hlq_stream stream);
+
+    /* Adds up stretches in their order, in float32, or those of float64 in that; as elements.h of
+       the host's walks. Such sums of bfloat16 and float16, rounded to nearest even. */
+    int (*add_plain)(const hlq_device_plain *stretches, void *sums, hlq_stream stream);
+    int (*round_plain)(const float *sums, hlq_dtype dtype, size_t elems, void *out,
+                       hlq_stream stream);
 
     /* If the report has a fault, all elems of out become NaN: no wrong number looks like a right
        one. */

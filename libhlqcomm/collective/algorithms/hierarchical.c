@@ -14,9 +14,10 @@
  * Error feedback: what a rail fails to send is kept by the rank that sent it, in the residual of
  * its stretch.
  */
+#include "hierarchical.h"
+#include "elements.h"
 #include <collective/child.h>
 #include <collective/choose.h>
-#include "elements.h"
 
 #include <transport/transport_internal.h>
 
@@ -39,30 +40,30 @@ static size_t stretch_start(const hlq_walk *w, int l)
     return start < w->count ? start : w->count;
 }
 
-static size_t stretch_elems(const hlq_walk *w, int l)
+size_t hlq_stretch_elems(const hlq_walk *w, int l)
 {
     return stretch_start(w, l + 1) - stretch_start(w, l);
 }
 
 static size_t stretch_bytes(const hlq_walk *w, int l)
 {
-    return stretch_elems(w, l) * hlq_dtype_bytes(w->dtype);
+    return hlq_stretch_elems(w, l) * hlq_dtype_bytes(w->dtype);
 }
 
-static hlq_message stretch(const hlq_walk *w, const void *base, int l)
+hlq_message hlq_stretch(const hlq_walk *w, const void *base, int l)
 {
     size_t before = stretch_start(w, l) * hlq_dtype_bytes(w->dtype);
     return (hlq_message){(char *)(uintptr_t)base + before, stretch_bytes(w, l)};
 }
 
-static hlq_walk rail_walk(const hlq_walk *w, void *sum)
+hlq_walk hlq_rail_walk(const hlq_walk *w, void *sum)
 {
     const hlq_nodes *n = nodes_of(w);
     hlq_walk rail = hlq_child_walk(w, n->node, n->nodes);
     rail.member = n->rail;
     rail.send = rail.recv = sum;
-    rail.count = stretch_elems(w, n->place);
-    rail.span = stretch_elems(w, 0); /* the largest: all rails make as many exchanges */
+    rail.count = hlq_stretch_elems(w, n->place);
+    rail.span = hlq_stretch_elems(w, 0); /* the largest: all rails make as many exchanges */
     rail.dtype = w->dtype == HLQ_FLOAT64 ? HLQ_FLOAT64 : HLQ_FLOAT32;
     rail.algorithm = n->nodes == 2 ? HLQ_ALG_ONESHOT : HLQ_ALG_TWOSHOT;
     rail.residual = w->residual ? w->residual + stretch_start(w, n->place) : NULL;
@@ -72,13 +73,13 @@ static hlq_walk rail_walk(const hlq_walk *w, void *sum)
 static space lay_out(const hlq_walk *w, hlq_arena *arena)
 {
     const hlq_nodes *n = nodes_of(w);
-    size_t elems = stretch_elems(w, n->place);
+    size_t elems = hlq_stretch_elems(w, n->place);
     hlq_arena_take(arena, sizeof(space)); /* itself */
     space s = {
         .in = hlq_arena_take(arena, (size_t)n->node_size * stretch_bytes(w, n->place)),
         .sum = hlq_arena_take(arena, elems * hlq_elements_wide_bytes(w->dtype)),
     };
-    hlq_walk rail = rail_walk(w, s.sum);
+    hlq_walk rail = hlq_rail_walk(w, s.sum);
     rail.out = hlq_arena_take(arena, (size_t)n->nodes * sizeof *rail.out);
     rail.in = hlq_arena_take(arena, (size_t)n->nodes * sizeof *rail.in);
     rail.arena = hlq_child_arena(arena, hlq_entry_of(&rail)->workspace_bytes(&rail));
@@ -96,7 +97,7 @@ static size_t workspace_bytes(const hlq_walk *w)
 static uint64_t wire_bytes(const hlq_walk *w)
 {
     const hlq_nodes *n = nodes_of(w);
-    hlq_walk rail = rail_walk(w, NULL);
+    hlq_walk rail = hlq_rail_walk(w, NULL);
     uint64_t own = stretch_bytes(w, n->place);
     uint64_t in_node = w->count * hlq_dtype_bytes(w->dtype) - own;
     in_node += (uint64_t)(n->node_size - 1) * own;
@@ -123,7 +124,7 @@ static hlq_status scatter(hlq_walk *w)
     size_t own = stretch_bytes(w, n->place);
     clear_messages(w);
     for (int l = 0; l < n->node_size; l++) {
-        w->out[n->peers[l]] = stretch(w, w->send, l);
+        w->out[n->peers[l]] = hlq_stretch(w, w->send, l);
         w->in[n->peers[l]] = (hlq_message){own ? s.in + (size_t)l * own : NULL, own};
     }
     return HLQ_OK;
@@ -134,14 +135,14 @@ static void gather(hlq_walk *w)
 {
     const hlq_nodes *n = nodes_of(w);
     space *s = space_of(w);
-    hlq_message own = stretch(w, w->recv, n->place);
+    hlq_message own = hlq_stretch(w, w->recv, n->place);
     if (own.bytes) {
-        hlq_elements_store(own.data, s->sum, w->dtype, stretch_elems(w, n->place), 1.0);
+        hlq_elements_store(own.data, s->sum, w->dtype, hlq_stretch_elems(w, n->place), 1.0);
     }
     clear_messages(w);
     for (int l = 0; l < n->node_size; l++) {
         w->out[n->peers[l]] = own;
-        w->in[n->peers[l]] = stretch(w, w->recv, l);
+        w->in[n->peers[l]] = hlq_stretch(w, w->recv, l);
     }
     w->sized = 0;
     w->next = GATHERED;
@@ -166,10 +167,10 @@ static hlq_status add(hlq_walk *w)
 {
     const hlq_nodes *n = nodes_of(w);
     space *s = space_of(w);
-    size_t elems = stretch_elems(w, n->place);
+    size_t elems = hlq_stretch_elems(w, n->place);
     double begin = hlq_now();
     for (int l = 0; l < n->node_size && elems; l++) {
-        const void *data = stretch(w, w->send, n->place).data;
+        const void *data = hlq_stretch(w, w->send, n->place).data;
         if (l != n->place) data = w->in[n->peers[l]].data;
         if (l == 0) hlq_elements_load(s->sum, data, w->dtype, elems);
         else hlq_elements_combine(HLQ_SUM, s->sum, data, w->dtype, elems);

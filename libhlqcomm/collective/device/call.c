@@ -109,9 +109,7 @@ static hlq_fault support_fault(const hlq_walk *w)
     if (w->max_error > 0) return fault(HLQ_E_UNSUPPORTED, "bound mode is for host tensors");
     if (w->exempt_ranges) return fault(HLQ_E_UNSUPPORTED, "exempt ranges are for host tensors");
     if (w->has_counts) return fault(HLQ_E_UNSUPPORTED, "counts per rank are for host tensors");
-    if (w->algorithm == HLQ_ALG_MODQ || w->algorithm == HLQ_ALG_HIERARCHICAL) {
-        return fault(HLQ_E_UNSUPPORTED, "tensors of a device have twoshot, oneshot and native");
-    }
+    if (w->algorithm == HLQ_ALG_MODQ) return fault(HLQ_E_UNSUPPORTED, "modq is for host tensors");
     if (is_native && hlq_is_sum(w->operation) && !(c->summed >> w->dtype & 1)) {
         return fault(HLQ_E_UNSUPPORTED, "the carrier has no sums of this type");
     }
@@ -125,7 +123,6 @@ static hlq_fault complete(hlq_walk *w, const hlq_call *call)
     if (f.status == HLQ_OK) f = hlq_buffer_fault(w, call);
     if (f.status != HLQ_OK) return f;
     hlq_complete(w, call);
-    if (w->is_auto && w->algorithm == HLQ_ALG_HIERARCHICAL) w->algorithm = HLQ_ALG_TWOSHOT;
     return support_fault(w);
 }
 

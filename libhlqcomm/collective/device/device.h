@@ -50,6 +50,13 @@ size_t hlq_device_walk_bytes(const hlq_walk *w);
 /* Puts a walk onto the stream. memory: hlq_device_walk_bytes() of them. */
 hlq_status hlq_device_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream);
 
+/* The same of hierarchical (levels.c). */
+size_t hlq_device_levels_bytes(const hlq_walk *w);
+hlq_status hlq_device_levels(hlq_walk *w, uint8_t *memory, hlq_stream stream);
+
+/* No message to or from any rank of the communicator. */
+void hlq_device_clear_messages(const hlq_walk *w);
+
 /* One look at a call under way; ends its request when it is over. What that had of the carrier's
    goes when it is given back; its report, when it is freed. */
 void hlq_device_poll(hlq_request *r);

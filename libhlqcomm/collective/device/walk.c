@@ -71,6 +71,7 @@ static space lay_out(const hlq_walk *w, hlq_arena *host, hlq_arena *device)
 
 size_t hlq_device_walk_bytes(const hlq_walk *w)
 {
+    if (w->algorithm == HLQ_ALG_HIERARCHICAL) return hlq_device_levels_bytes(w);
     hlq_arena host = {NULL, 0, 0}, device = {NULL, 0, 0};
     lay_out(w, &host, &device);
     return device.used;
@@ -101,14 +102,21 @@ static hlq_status open_segment(const job *j, const hlq_device_segment *s)
     return hlq_device_check(j->w, j->wire->open(s, j->report, j->stream), "open a message");
 }
 
+void hlq_device_clear_messages(const hlq_walk *w)
+{
+    static const hlq_message nothing = {NULL, 0};
+    for (int p = 0; p < w->comm->size; p++) w->out[p] = w->in[p] = nothing;
+}
+
 /* Every rank's message to its owner; or the own one to all. Then all that came are opened. */
 static hlq_status exchange(const job *j, int is_to_all)
 {
     hlq_walk *w = j->w;
+    hlq_device_clear_messages(w);
     for (int p = 0; p < w->size; p++) {
         const hlq_device_segment *out = &j->s.out[is_to_all ? w->rank : p], *in = &j->s.in[p];
-        w->out[p] = (hlq_message){out->segment, out->frame.bytes};
-        w->in[p] = (hlq_message){in->segment, in->frame.bytes};
+        w->out[hlq_rank_of(w, p)] = (hlq_message){out->segment, out->frame.bytes};
+        w->in[hlq_rank_of(w, p)] = (hlq_message){in->segment, in->frame.bytes};
     }
     HLQ_TRY(j->carrier->exchange(j->carrier->self, w->out, w->in, j->stream, w->error));
     for (int p = 0; p < w->size; p++) {
@@ -255,6 +263,7 @@ static hlq_status walk(const job *j)
 
 hlq_status hlq_device_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream)
 {
+    if (w->algorithm == HLQ_ALG_HIERARCHICAL) return hlq_device_levels(w, memory, stream);
     const hlq_device *device = w->comm->device;
     hlq_arena counting = {NULL, 0, 0}, none = {NULL, 0, 0};
     lay_out(w, &counting, &none);

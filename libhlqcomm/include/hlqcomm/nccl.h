@@ -36,8 +36,9 @@ typedef struct ncclComm *ncclComm_t;
  *    damaged, results become NaN on the ranks that find it; the communicator is then broken on all,
  *    on others when their time is over. A graph's launches tell by NaN alone.
  *  - AUTO does not measure: tensors of min_bytes and more are compressed, smaller ones are NCCL's.
- *    TWOSHOT, ONESHOT and NATIVE; no target and no bound mode, no exempt ranges, and no counts per
- *    rank: HLQ_E_UNSUPPORTED. NATIVE has no int16, and its sums are as NCCL orders them.
+ *    TWOSHOT, ONESHOT, HIERARCHICAL and NATIVE; no MODQ, no target and no bound mode, no exempt
+ *    ranges, and no counts per rank: HLQ_E_UNSUPPORTED. NATIVE has no int16, and its sums are as
+ *    NCCL orders them; those within a node, of HIERARCHICAL, are in the order of ranks.
  *  - hlq_stats has bytes, overloads and blocks that are NaN, but neither times nor estimates;
  *    hlq_comm_plan() has the bytes on the wire, and as workspace that of host tensors.
  *

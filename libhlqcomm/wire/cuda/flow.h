@@ -130,6 +130,23 @@ static int unrotate_sums(const hlq_place *place, const hlq_device_sums *sums, fl
 }
 
 template <typename Queue>
+static int add_plain(const hlq_device_plain *stretches, void *sums, hlq_stream stream)
+{
+    Queue queue(stream);
+    if (stretches->elems) queue.add_plain(stretches, sums);
+    return queue.error;
+}
+
+template <typename Queue>
+static int round_plain(const float *sums, hlq_dtype dtype, size_t elems, void *out,
+                       hlq_stream stream)
+{
+    Queue queue(stream);
+    if (elems) queue.round_plain(sums, dtype, elems, out);
+    return queue.error;
+}
+
+template <typename Queue>
 static int poison(const hlq_device_report *report, hlq_dtype dtype, void *out, size_t elems,
                   hlq_stream stream)
 {
@@ -148,6 +165,8 @@ template <typename Queue> static constexpr hlq_device_wire wire_of(const char *n
             sum_segments<Queue>,
             decode_segment<Queue>,
             unrotate_sums<Queue>,
+            add_plain<Queue>,
+            round_plain<Queue>,
             poison<Queue>};
 }
 

@@ -3,6 +3,7 @@
  */
 #include <kernels/lanes/cuda_i16.h>
 #include "walk.cuh"
+#include "plain.cuh"
 #include "flow.h"
 
 #include <kernels/cuda/launch_blocks.h>
@@ -102,6 +103,18 @@ HLQ_KERNEL poison_kernel(const hlq_device_report *report, hlq_dtype dtype, void 
     poison_blocks(share_of_warp(), report, dtype, out, elems);
 }
 
+HLQ_KERNEL add_plain_kernel(HLQ_GIVEN hlq_device_plain stretches, void *sums)
+{
+    add_plain_blocks(share_of_warp(), &stretches, sums);
+}
+
+HLQ_KERNEL round_plain_kernel(const float *sums, hlq_dtype dtype, size_t elems, void *out)
+{
+    round_plain_blocks(share_of_warp(), sums, dtype, elems, out);
+}
+
+static size_t blocks_of(size_t elems) { return (elems + HLQ_BLOCK_ELEMS - 1) / HLQ_BLOCK_ELEMS; }
+
 /* Launches on a stream. */
 struct cuda_queue {
     hlq_stream stream;
@@ -176,10 +189,17 @@ struct cuda_queue {
         keep(launch_warps(unrotate_kernel, place->blocks, stream, *place, sums->acc, sums->unit,
                           factor, dtype, out, elems, &report->nonfinite));
     }
+    void add_plain(const hlq_device_plain *stretches, void *sums)
+    {
+        keep(launch_warps(add_plain_kernel, blocks_of(stretches->elems), stream, *stretches, sums));
+    }
+    void round_plain(const float *sums, hlq_dtype dtype, size_t elems, void *out)
+    {
+        keep(launch_warps(round_plain_kernel, blocks_of(elems), stream, sums, dtype, elems, out));
+    }
     void poison(const hlq_device_report *report, hlq_dtype dtype, void *out, size_t elems)
     {
-        keep(launch_warps(poison_kernel, (elems + HLQ_BLOCK_ELEMS - 1) / HLQ_BLOCK_ELEMS, stream,
-                          report, dtype, out, elems));
+        keep(launch_warps(poison_kernel, blocks_of(elems), stream, report, dtype, out, elems));
     }
 };
 

@@ -1,11 +1,12 @@
 """The collectives that FSDP2 can be given, compressed; and the communicators that they share.
 
-FSDP calls them on host tensors one at a time and in the same order on all ranks. Reduce-scatter and
-all-reduce return when they are over, as FSDP asks: they are called without async_op (torch 2.13,
-foreach_reduce in torch/distributed/fsdp/_fully_shard/_fsdp_collectives.py), and overlap with
+FSDP calls them one at a time and in the same order on all ranks. On host tensors, reduce-scatter
+and all-reduce return when they are over, as FSDP asks: they are called without async_op (torch
+2.13, foreach_reduce in torch/distributed/fsdp/_fully_shard/_fsdp_collectives.py), and overlap with
 backward by streams, of which a CPU has none. An all-gather that FSDP is told to make early, by
-unshard(async_op=True), is called with async_op and goes on beside the program. What is small, or no
-sum or average of floating-point numbers, goes through the process group that FSDP names, exactly as
+unshard(async_op=True), is called with async_op and goes on beside the program. On CUDA tensors they
+add their work to the current stream, which FSDP has chosen, and return. What is small, or no sum or
+average of floating-point numbers, goes through the process group that FSDP names, exactly as
 without.
 """
 
@@ -69,13 +70,37 @@ class _Later(dist.Work):
         return self._future.done()
 
 
+class _OnStream(dist.Work):
+    """A collective whose work is on the current stream up to here."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self._device = device
+        self._event = torch.cuda.current_stream(device).record_event()
+
+    def wait(self, timeout: object = None) -> bool:
+        """Returns at once; what comes onto the current stream waits for the collective."""
+        torch.cuda.current_stream(self._device).wait_event(self._event)
+        return True
+
+    def is_completed(self) -> bool:
+        """Whether the stream has come there; a failure turns results into NaN."""
+        return self._event.query()
+
+
+def _stream_of(tensor: Tensor) -> int:
+    """Where work on a tensor goes: the current stream of its device; 0 for the host."""
+    return torch.cuda.current_stream(tensor.device).cuda_stream if tensor.is_cuda else 0
+
+
 class Link:
     """Communicators of process groups, each made at its first collective; statistics of all.
 
     What several modules share, so that a group gets one communicator.
 
     Args:
-        transport: "mpi", "process_group", or "auto": MPI where mpirun started the ranks.
+        transport: "mpi", "nccl", "process_group", or "auto": NCCL where that is a group's backend,
+            MPI where mpirun started the ranks. Tensors on CUDA devices need "nccl".
         lattice: as for Comm.
         seed: as for Comm.
         topology: as for HLQState.
@@ -268,8 +293,15 @@ class HLQReduceScatter(_Compressed, ReduceScatter):
         flat = None
         if self._residual is not None:
             with _refusing(comm):
-                flat = self._residual.flat(comm.size, input_tensor.numel())
-        comm.reduce_scatter(input_tensor, output_tensor, op=name, residual=flat, **self._call)
+                flat = self._residual.flat(comm.size, input_tensor.numel(), input_tensor.device)
+        comm.reduce_scatter(
+            input_tensor,
+            output_tensor,
+            op=name,
+            residual=flat,
+            stream=_stream_of(input_tensor),
+            **self._call,
+        )
         self._count(comm, "reduce_scatter", output_tensor.numel(), output_tensor.dtype)
         return None
 
@@ -309,21 +341,23 @@ class HLQAllGather(_Compressed, AllGather):
             With async_op, the Work to wait for; None if all is done.
 
         Raises:
-            HLQError: on every rank, if one failed; with async_op, from the Work.
+            HLQError: on every rank, if one failed; with async_op of host tensors, from the Work.
         """
         if not self._pays(output_tensor):
             return _all_gather(output_tensor, input_tensor, group=group, async_op=async_op)
         comm = self.link.comm(group)
 
         def gather() -> None:
-            comm.all_gather(input_tensor, output_tensor, **self._call)
+            comm.all_gather(
+                input_tensor, output_tensor, stream=_stream_of(input_tensor), **self._call
+            )
             self._count(comm, "all_gather", input_tensor.numel(), input_tensor.dtype)
 
-        if async_op:
+        if async_op and not input_tensor.is_cuda:
             return self.link.later(gather)
         self.link.settle()
         gather()
-        return None
+        return _OnStream(input_tensor.device) if async_op else None
 
 
 class HLQAllReduce(_Compressed):
@@ -363,5 +397,7 @@ class HLQAllReduce(_Compressed):
             return
         comm = self.link.comm(self.group)
         self.link.settle()
-        comm.all_reduce(reduce_output, reduce_output, op="avg", **self._call)
+        comm.all_reduce(
+            reduce_output, reduce_output, op="avg", stream=_stream_of(reduce_output), **self._call
+        )
         self._count(comm, "all_reduce", reduce_output.numel(), reduce_output.dtype)

@@ -30,12 +30,13 @@ class GroupResidual:
         self._ranks = 0
         self._waiting: dict[str, Tensor] | None = None  # loaded, ranks not known yet
 
-    def flat(self, ranks: int, numel: int) -> Tensor | None:
+    def flat(self, ranks: int, numel: int, device: torch.device) -> Tensor | None:
         """The residual of a collective, to be read and written by it.
 
         Args:
             ranks: how many there are; always the same.
             numel: elements of the collective's input.
+            device: where that is; always the same.
 
         Returns:
             float32 [numel]; None if the input has not all of the module's gradients, which FSDP
@@ -44,7 +45,8 @@ class GroupResidual:
         if numel != ranks * sum(self._columns(ranks)):
             return None
         if self._flat is None:
-            self._flat, self._ranks = torch.zeros(numel, dtype=torch.float32), ranks
+            self._flat = torch.zeros(numel, dtype=torch.float32, device=device)
+            self._ranks = ranks
             if self._waiting is not None:
                 self._unpack()
         return self._flat
@@ -59,17 +61,18 @@ class GroupResidual:
     def _unpack(self) -> None:
         """Puts what was loaded in its place of the flat residual."""
         loaded, self._waiting = self._waiting, None
-        whole = [loaded[name].reshape(size or (1,)) for name, size in self._parameters]
         rows = self._flat.view(self._ranks, -1)
+        whole = [loaded[name].to(rows).reshape(size or (1,)) for name, size in self._parameters]
         torch._chunk_cat(whole, dim=0, num_chunks=self._ranks, out=rows)  # as FSDP packs gradients
 
     def by_name(self) -> dict[str, Tensor]:
-        """Copies, by name of parameter: [numel], whole and without padding."""
+        """Copies in host memory, by name of parameter: [numel], whole and without padding."""
         if self._waiting is not None:
             return {name: value.clone() for name, value in self._waiting.items()}
         if self._flat is None:
             return {name: torch.zeros(math.prod(size)) for name, size in self._parameters}
-        chunks = self._flat.view(self._ranks, -1).split(self._columns(self._ranks), dim=1)
+        flat = self._flat.cpu()
+        chunks = flat.view(self._ranks, -1).split(self._columns(self._ranks), dim=1)
         return {
             name: chunk.flatten()[: math.prod(size)].clone()
             for (name, size), chunk in zip(self._parameters, chunks, strict=True)
@@ -92,7 +95,10 @@ class GroupResidual:
                     f"the residual of {name} has {loaded[name].numel()} elements, the parameter "
                     f"{math.prod(size)}"
                 )
-        kept = {name: loaded[name].detach().float().clone() for name, _ in self._parameters}
+        kept = {
+            name: loaded[name].detach().to("cpu", torch.float32, copy=True)
+            for name, _ in self._parameters
+        }
         self._flat, self._waiting = None, kept
 
     def scale(self, factor: float) -> None:
