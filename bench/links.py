@@ -100,9 +100,9 @@ HEAD = """# What auto chooses, by link
 Made by `{command}` on {machine}.
 
 `auto` measures once per communicator, within the first blocking call that it would compress, how
-long plain and coded all-reduces of 256 KiB and 2 MiB take, three to 15 times each, and draws
-a line through the best (`collective/probe.c`). It compresses where the coded line lies 5 %
-below the plain one; beyond 2 MiB as at 2 MiB. Below 64 KiB (`min_bytes`) it does not ask.
+long plain and coded all-reduces of 16, 64, 256 and 2048 KiB take, three to 15 times each, and
+draws lines through the best (`collective/probe.c`). It compresses where the coded line lies 5 %
+below the plain one; beyond 2 MiB as at 2 MiB. Below 16 KiB (`min_bytes`) it does not ask.
 
 Float32 all-reduces, 4 bits per number, over TCP between network namespaces (`launch/netlab`), each
 round on a fresh communicator with a probe of its own:

@@ -6,7 +6,7 @@
 
 #include <collective/comm.h>
 
-enum { ELEMS = 100000, TIMES_BYTES = 56, IN_FLIGHT = 8 };
+enum { ELEMS = 100000, TIMES_BYTES = 72, IN_FLIGHT = 8 };
 
 /* A carrier that is slow. */
 typedef struct carrier {
@@ -187,11 +187,15 @@ static void damaged_times_are_an_error(test_rank *me, void *argument)
 /* Lines that were measured, and what follows from them. */
 static void the_lines_decide(void)
 {
-    /* Of 16384, 65536 and 524288 numbers. */
-    hlq_probe p = {
-        .is_done = 1, .plain = {{10e-6, 100e-6, 800e-6}}, .coded = {{40e-6, 60e-6, 200e-6}}};
+    /* Of 4096, 16384, 65536 and 524288 numbers. */
+    hlq_probe p = {.is_done = 1,
+                   .plain = {{40e-6, 10e-6, 100e-6, 800e-6}},
+                   .coded = {{30e-6, 40e-6, 60e-6, 200e-6}}};
     hlq_test_case("lines");
-    CHECK(!hlq_probe_says_coded(&p, 100, 4));
+    CHECK(hlq_probe_says_coded(&p, 100, 4)); /* as at 4096 */
+    CHECK(hlq_probe_says_coded(&p, 4096, 4));
+    CHECK(hlq_probe_says_coded(&p, 5000, 4));  /* 38 and 31 us */
+    CHECK(!hlq_probe_says_coded(&p, 8192, 4)); /* 30 and 33 us */
     CHECK(!hlq_probe_says_coded(&p, 16384, 4));
     CHECK(!hlq_probe_says_coded(&p, 35000, 4)); /* 44 and 47 us */
     CHECK(hlq_probe_says_coded(&p, 40000, 4));  /* 53 and 49 us */
@@ -200,18 +204,42 @@ static void the_lines_decide(void)
     CHECK(hlq_probe_says_coded(&p, 524288, 4));
     /* Beyond 2 MiB as at 2 MiB. */
     CHECK(hlq_probe_says_coded(&p, (size_t)1 << 30, 4));
-    p.coded.seconds[2] = 770e-6;
+    p.coded.seconds[3] = 770e-6;
     CHECK(!hlq_probe_says_coded(&p, (size_t)1 << 30, 4)); /* not by the margin */
-    p.coded.seconds[2] = 750e-6;
+    p.coded.seconds[3] = 750e-6;
     CHECK(hlq_probe_says_coded(&p, (size_t)1 << 30, 4));
     p.is_done = 0;
     CHECK(hlq_probe_says_coded(&p, 100, 4));
+}
+
+/* Short tensors are plain unless it is known that codes pay. */
+static void what_is_short(test_rank *me, void *argument)
+{
+    static const struct {
+        hlq_probing probe;
+        size_t asked, least;
+    } cases[] = {{HLQ_PROBE_ON, HLQ_MIN_BYTES_DEFAULT, 1 << 14},
+                 {HLQ_PROBE_OFF, HLQ_MIN_BYTES_DEFAULT, 1 << 16},
+                 {HLQ_PROBE_ON, 100, 100},
+                 {HLQ_PROBE_OFF, 0, 0}};
+    (void)argument;
+    for (int i = 0; i < 4; i++) {
+        hlq_options options = HLQ_OPTIONS_INIT;
+        hlq_comm *comm = NULL;
+        hlq_test_case("what is short, case %d", i);
+        options.probe = cases[i].probe;
+        options.min_bytes = cases[i].asked;
+        CHECK_EQ(rank_create(me, &options, &comm), HLQ_OK);
+        CHECK_EQ(comm->options.min_bytes, cases[i].least);
+        rank_destroy(me, comm);
+    }
 }
 
 int main(void)
 {
     hlq_test_start("test_probe");
     the_lines_decide();
+    ranks_as_threads(2, what_is_short, NULL);
     for (int n = 2; n <= 4; n++) {
         ranks_as_threads(n, on_a_slow_carrier_codes_pay, NULL);
         ranks_as_threads(n, damaged_times_are_an_error, NULL);

@@ -33,7 +33,7 @@ enum { HLQ_FUNCTION_CREATE = 0 };
 #define HLQ_FUNCTION_OF(operation, has_counts) (1 + 2 * (uint64_t)(operation) + (has_counts))
 
 /* Of terms and letters (riders.h), as HLQ_WIRE_VERSION is of messages: what ranks say and when. */
-enum { HLQ_TALK_VERSION = 3 };
+enum { HLQ_TALK_VERSION = 4 };
 
 typedef struct hlq_terms {
     uint32_t wire_version;

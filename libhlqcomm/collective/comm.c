@@ -157,6 +157,14 @@ static int64_t node_of(const hlq_comm *c)
     return (int64_t)(c->transport.node % beyond + beyond);
 }
 
+/* Measured, codes can be known to pay for shorter tensors than without. */
+static size_t least_bytes(const hlq_comm *c)
+{
+    const size_t measured = 1 << 14, otherwise = 1 << 16;
+    if (c->options.min_bytes != HLQ_MIN_BYTES_DEFAULT) return c->options.min_bytes;
+    return c->probe.is_wanted && !c->device ? measured : otherwise;
+}
+
 /* Compares options with all ranks, and learns which are on which node. */
 static hlq_status agree(hlq_comm *c, const hlq_terms *mine)
 {
@@ -196,6 +204,7 @@ hlq_status hlq_comm_create_on(const hlq_transport *transport, struct hlq_device 
     if (!fault) fault = threads_fault(options, &threads);
     if (!comm) fault = "comm is NULL";
     c->options = options && !fault ? *options : defaults;
+    c->options.min_bytes = least_bytes(c);
     c->team = (hlq_team){hlq_kernels_get(), threads};
     hlq_terms mine = creation_terms(&c->options, node_of(c), c->probe.is_wanted, fault);
     status = agree(c, &mine);

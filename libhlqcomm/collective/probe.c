@@ -23,7 +23,7 @@
 
 enum { PLAIN, CODED, KINDS, SIZES = HLQ_PROBE_SIZES, RUNS = SIZES * KINDS };
 enum { TURNS_LEAST = 3, TURNS_MOST = 15 };
-static const size_t elems_of[SIZES] = {1 << 14, 1 << 16, 1 << 19};
+static const size_t elems_of[SIZES] = {1 << 12, 1 << 14, 1 << 16, 1 << 19};
 
 /* Seconds after which there is no further turn than the least. */
 static const double enough = 0.5;
@@ -31,9 +31,10 @@ static const double enough = 0.5;
 /* Codes must be predicted to be faster by this. */
 static const double margin = 0.95;
 
-/* An exchange of a flow is to take so many times as long as the least sum, which is long beside
+/* An exchange of a flow is to take so many times as long as the sum of 64 KiB, which is long beside
    what it costs to begin one. Chunks of messages are that long. */
 static const double exchange_length = 16;
+enum { SHORT_SUM = 1 };
 enum { CHUNK_LEAST = 1 << 16, CHUNK_MOST = 1 << 20 };
 
 /* What the runs of a turn took on one rank. */
@@ -180,7 +181,7 @@ static size_t find_chunk(const hlq_walk *w, const hlq_curve *coded)
     double bytes_per_elem = 2.0 / w->size * w->comm->options.bits / 8; /* in each message */
     double bytes = bytes_per_elem * (double)(elems_of[SIZES - 1] - elems_of[SIZES - 2]);
     double rate = bytes / fmax(seconds[SIZES - 1] - seconds[SIZES - 2], 1e-9);
-    double chunk = exchange_length * seconds[0] * rate;
+    double chunk = exchange_length * seconds[SHORT_SUM] * rate;
     return (size_t)fmin(fmax(chunk, CHUNK_LEAST), CHUNK_MOST);
 }
 
@@ -195,12 +196,11 @@ static void decide(const hlq_walk *w, const space *s)
     probe->chunk_bytes = find_chunk(w, &probe->coded);
     probe->is_done = 1;
     const double *plain = probe->plain.seconds, *coded = probe->coded.seconds;
-    hlq_log(
-        w->comm, HLQ_LOG_INFO,
-        "probe: sums of 64 KiB, 256 KiB and 2 MiB of float32 take %.0f, %.0f and %.0f us plain, "
-        "%.0f, %.0f and %.0f us coded; chunks of %zu bytes",
-        1e6 * plain[0], 1e6 * plain[1], 1e6 * plain[2], 1e6 * coded[0], 1e6 * coded[1],
-        1e6 * coded[2], probe->chunk_bytes);
+    hlq_log(w->comm, HLQ_LOG_INFO,
+            "probe: sums of 16, 64, 256 and 2048 KiB of float32 take %.0f, %.0f, %.0f and %.0f us "
+            "plain, %.0f, %.0f, %.0f and %.0f us coded; chunks of %zu bytes",
+            1e6 * plain[0], 1e6 * plain[1], 1e6 * plain[2], 1e6 * plain[3], 1e6 * coded[0],
+            1e6 * coded[1], 1e6 * coded[2], 1e6 * coded[3], probe->chunk_bytes);
 }
 
 /* All ranks' times of a turn. */

@@ -9,9 +9,9 @@
 
 struct hlq_algorithm_entry;
 
-/* Seconds of an all-reduce of 64 KiB, 256 KiB and 2 MiB of float32. Between two of these times grow
-   evenly; below the first they are as there; beyond the last they grow as sizes do. */
-enum { HLQ_PROBE_SIZES = 3 };
+/* Seconds of an all-reduce of 16 KiB, 64 KiB, 256 KiB and 2 MiB of float32. Between two of these
+   times grow evenly; below the first they are as there; beyond the last they grow as sizes do. */
+enum { HLQ_PROBE_SIZES = 4 };
 typedef struct hlq_curve {
     double seconds[HLQ_PROBE_SIZES];
 } hlq_curve;

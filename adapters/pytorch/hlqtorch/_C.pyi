@@ -21,7 +21,7 @@ class Options(TypedDict, total=False):
     lattice: Literal["E8", "D4", "Z"]  # default E8
     algorithm: Algorithm  # default auto
     seed: int  # of the rotation's sign flips; default 0
-    min_bytes: int  # auto: smaller tensors go native; default 65536
+    min_bytes: int  # auto: smaller tensors go native; default 16384, without probe 65536
     target_nmse: float  # 0, or the error to aim at in place of bits; default 0
     max_error: float  # 0, or the largest error of any number, in place of bits; default 0
     probe: bool  # auto: measure whether compressing pays; default as HLQ_PROBE says, else True

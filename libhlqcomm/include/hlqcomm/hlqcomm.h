@@ -209,7 +209,8 @@ typedef struct hlq_options {
                          all-reduce, (n-1) × count in the others. modq may exceed it by what it
                          sends again, and tensors below 16384 elements by their headers. */
     uint64_t seed;    /* of the rotation's sign flips; default 0 */
-    size_t min_bytes; /* HLQ_ALG_AUTO: tensors smaller than this go native; default 64 KiB */
+    size_t min_bytes; /* HLQ_ALG_AUTO: tensors smaller than this go native; HLQ_MIN_BYTES_DEFAULT:
+                         16 KiB, or 64 KiB where AUTO does not measure */
     double timeout_s; /* longest wait for another rank, seconds; default 300 */
     double target_nmse; /* 0, or the error to aim at in place of bits; see hlq_call */
     double max_error;   /* 0, or the largest error in place of bits; see hlq_call */
@@ -228,11 +229,13 @@ typedef struct hlq_options {
     hlq_topology topology; /* of MODQ; default all-to-all */
     int threads;   /* on which this rank codes and decodes, 1 … 256, where there is OpenMP; 0: as
                       HLQ_THREADS says, else 1. Any number gives the same bits; ranks may differ in
-                      it. MODQ and bound mode use one */
+                      it. Bound mode codes on one */
     int log_level; /* hlq_log_level, see hlqcomm/log.h; 0: what HLQ_LOG says, else none */
     void (*log_sink)(void *user, int level, const char *line); /* NULL: lines go to stderr */
     void *log_user;                                            /* for log_sink */
 } hlq_options;
+
+#define HLQ_MIN_BYTES_DEFAULT SIZE_MAX
 
 #define HLQ_OPTIONS_INIT                                                                           \
     {sizeof(hlq_options),                                                                          \
@@ -240,7 +243,7 @@ typedef struct hlq_options {
      HLQ_ALG_AUTO,                                                                                 \
      4.0,                                                                                          \
      0,                                                                                            \
-     65536,                                                                                        \
+     HLQ_MIN_BYTES_DEFAULT,                                                                        \
      300.0,                                                                                        \
      0.0,                                                                                          \
      0.0,                                                                                          \
