@@ -59,7 +59,7 @@ class Cell:
 def perf_options(calls: int, largest: str) -> list[str]:
     """What hlq_perf is told in each round."""
     algorithms = ",".join(["auto", *SHOWN])
-    return shlex.split(f"--alg {algorithms} -b 64K -e {largest} -n {calls} -w 2 -c 0")
+    return shlex.split(f"--alg {algorithms} -b 16K -e {largest} -n {calls} -w 2 -c 0")
 
 
 def measure(ranks: int, rate: str, options: argparse.Namespace) -> dict[int, Cell]:
@@ -139,7 +139,7 @@ def main() -> int:
     parser.add_argument("--ranks", default="2,4", help="a list")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--calls", type=int, default=5, help="timed, in each round")
-    parser.add_argument("--largest", default="16M", help="tensor; the smallest has 64 KiB")
+    parser.add_argument("--largest", default="16M", help="tensor; the smallest has 16 KiB")
     parser.add_argument("--machine", default="one machine", help="for the head of the page")
     options = parser.parse_args()
     print_head(options)
