@@ -128,11 +128,17 @@ static hlq_fault complete(hlq_walk *w, const hlq_call *call)
 
 /* Onto the stream ----------------------------------------------------------------------------- */
 
+static size_t room_of(const hlq_walk *w)
+{
+    if (w->algorithm == HLQ_ALG_HIERARCHICAL) return hlq_device_levels_bytes(w);
+    return hlq_device_walk_bytes(w);
+}
+
 static hlq_status reserve(hlq_walk *w, int captured, uint8_t **memory)
 {
     hlq_device *d = w->comm->device;
     size_t had = d->room ? d->room->bytes : 0;
-    size_t bytes = w->count && w->size > 1 ? hlq_device_walk_bytes(w) : 0;
+    size_t bytes = w->count && w->size > 1 ? room_of(w) : 0;
     if (bytes > had) {
         if (captured) {
             return hlq_fail(w, HLQ_E_INVALID,
@@ -186,7 +192,8 @@ static hlq_status put_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream)
         size_t bytes = elems * hlq_dtype_bytes(w->dtype);
         return c->copy(c->self, w->recv, w->send, bytes, stream, w->error);
     }
-    HLQ_TRY(hlq_device_walk(w, memory, stream));
+    if (w->algorithm == HLQ_ALG_HIERARCHICAL) HLQ_TRY(hlq_device_levels(w, memory, stream));
+    else HLQ_TRY(hlq_device_walk(w, memory, stream));
     if (!hlq_dtype_is_float(w->dtype)) return HLQ_OK;
     int code = d->wire->poison(d->report, w->dtype, w->recv, elems, stream);
     return hlq_device_check(w, code, "check results");

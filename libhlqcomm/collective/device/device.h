@@ -50,7 +50,7 @@ size_t hlq_device_walk_bytes(const hlq_walk *w);
 /* Puts a walk onto the stream. memory: hlq_device_walk_bytes() of them. */
 hlq_status hlq_device_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream);
 
-/* The same of hierarchical (levels.c). */
+/* The same for hierarchical, which is put together from such a walk. */
 size_t hlq_device_levels_bytes(const hlq_walk *w);
 hlq_status hlq_device_levels(hlq_walk *w, uint8_t *memory, hlq_stream stream);
 

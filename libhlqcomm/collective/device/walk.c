@@ -71,7 +71,6 @@ static space lay_out(const hlq_walk *w, hlq_arena *host, hlq_arena *device)
 
 size_t hlq_device_walk_bytes(const hlq_walk *w)
 {
-    if (w->algorithm == HLQ_ALG_HIERARCHICAL) return hlq_device_levels_bytes(w);
     hlq_arena host = {NULL, 0, 0}, device = {NULL, 0, 0};
     lay_out(w, &host, &device);
     return device.used;
@@ -263,7 +262,6 @@ static hlq_status walk(const job *j)
 
 hlq_status hlq_device_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream)
 {
-    if (w->algorithm == HLQ_ALG_HIERARCHICAL) return hlq_device_levels(w, memory, stream);
     const hlq_device *device = w->comm->device;
     hlq_arena counting = {NULL, 0, 0}, none = {NULL, 0, 0};
     lay_out(w, &counting, &none);
