@@ -47,7 +47,7 @@ static void body(test_rank *me, void *unused)
     const ask asks[] = {
         {HLQ_ALG_TWOSHOT, HLQ_FLOAT32, 0.25, 0},       {HLQ_ALG_TWOSHOT, HLQ_FLOAT64, 0.125, 0},
         {HLQ_ALG_TWOSHOT, HLQ_BFLOAT16, 0.5 + own, 0}, {HLQ_ALG_ONESHOT, HLQ_FLOAT32, 0.25, 1},
-        {HLQ_ALG_MODQ, HLQ_FLOAT32, 0.31, 0},
+        {HLQ_ALG_MODQ, HLQ_FLOAT32, 0.25, 0},
     };
     (void)unused;
     if (!CHECK_EQ(rank_create(me, NULL, &comm), HLQ_OK)) return;

@@ -50,7 +50,7 @@ static modq_space lay_out(const hlq_walk *w, hlq_arena *arena)
         modq_part part = {
             .residual = w->residual ? w->residual + to.start : NULL,
             .out = hlq_arena_take(arena, message),
-            .in = hlq_arena_take(arena, message),
+            .in = p == w->rank ? s.sum : hlq_arena_take(arena, message),
             .code = hlq_arena_take(arena, largest.blocks),
             .bits = hlq_arena_take(arena, largest.blocks),
             .failed = hlq_arena_take(arena, hlq_segment_overhead(HLQ_FORM_FAILED, largest.blocks)),
@@ -201,7 +201,7 @@ static hlq_status decode_others(const hlq_walk *w, modq_space *s, hlq_code_stats
     for (int p = 0; p < w->size; p++) {
         modq_part *part = &s->part[p];
         if (!part->frame.bytes) continue;
-        uint8_t *segment = hlq_modq_gathered(w, s, p);
+        uint8_t *segment = part->in;
         hlq_run run;
         HLQ_TRY(hlq_modq_from(w, p, &part->frame, segment, &run));
         hlq_modq_complete_run(part, segment, &run);

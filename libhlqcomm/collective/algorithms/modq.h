@@ -41,7 +41,8 @@ typedef struct modq_part {
     hlq_frame frame;
     hlq_plan plan;
     int base;          /* one for all parts */
-    uint8_t *out, *in; /* this rank's message to the owner; the message from rank p */
+    uint8_t *out, *in; /* this rank's message to the owner; the message from rank p, or of the own
+                          part, its sum */
     uint8_t *code, *bits;
     uint8_t *failed; /* a whole FAILED segment */
     modq_long more;
@@ -77,9 +78,8 @@ hlq_status hlq_modq_from(const hlq_walk *w, int p, const hlq_frame *frame, uint8
 
 /* Next: this rank's part[p].out to every owner p, and theirs for the own part to part[p].in. */
 void hlq_modq_send_parts(const hlq_walk *w, modq_space *s);
-/* Next: s->sum to everybody; rank p's will be at hlq_modq_gathered(p). */
+/* Next: s->sum to everybody; rank p's will be at part[p].in. */
 void hlq_modq_gather_parts(const hlq_walk *w, modq_space *s);
-uint8_t *hlq_modq_gathered(const hlq_walk *w, modq_space *s, int p);
 
 /*
  * The same around a ring (modq_ring.c), hop by hop: begun by ring_codes, then ring_add with what

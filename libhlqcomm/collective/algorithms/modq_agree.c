@@ -104,7 +104,7 @@ hlq_status hlq_modq_read_exponents(hlq_walk *w, modq_space *s)
     for (int p = 0; p < w->size; p++) {
         modq_part *part = &s->part[p];
         if (!part->frame.bytes) continue;
-        HLQ_TRY(hlq_modq_from(w, p, &part->frame, hlq_modq_gathered(w, s, p), &run));
+        HLQ_TRY(hlq_modq_from(w, p, &part->frame, part->in, &run));
         part->base = run.base;
         memcpy(part->code, run.code, run.place.blocks);
         if (run.base > base) base = run.base;

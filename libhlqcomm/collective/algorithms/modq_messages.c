@@ -56,11 +56,6 @@ void hlq_modq_gather_parts(const hlq_walk *w, modq_space *s)
     }
 }
 
-uint8_t *hlq_modq_gathered(const hlq_walk *w, modq_space *s, int p)
-{
-    return p == w->rank ? s->sum : s->part[p].in;
-}
-
 void hlq_modq_complete_run(const modq_part *part, uint8_t *segment, hlq_run *run)
 {
     run->code = part->code;

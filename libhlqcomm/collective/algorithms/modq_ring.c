@@ -20,8 +20,6 @@
 
 #include <transport/transport_internal.h>
 
-#include <string.h>
-
 int hlq_modq_is_ring(const hlq_walk *w) { return w->comm->options.topology == HLQ_TOPOLOGY_RING; }
 
 /* The rank so many places behind this one. */
@@ -47,17 +45,19 @@ static hlq_status open_part(const hlq_walk *w, modq_space *s, int p, hlq_run *ca
     return HLQ_OK;
 }
 
-/* Adds what came of a part to codes, a whole segment. */
-static hlq_status add_to(const hlq_walk *w, modq_space *s, int p, uint8_t *codes)
+/* This rank's codes of a part and what came of it: added up where the former are, for it goes on
+   from there; of the own part where the latter is, s->sum. */
+static hlq_status add_up(const hlq_walk *w, modq_space *s, int p)
 {
     modq_part *part = &s->part[p];
-    hlq_run came, sum;
+    hlq_run came, own;
     if (!part->frame.bytes) return HLQ_OK;
     double begin = hlq_now();
     HLQ_TRY(open_part(w, s, p, &came));
-    sum = hlq_segment_view(&part->frame, codes);
-    hlq_modq_complete_run(part, codes, &sum);
-    hlq_team_planes_add(&w->comm->team, &sum, &came);
+    own = hlq_segment_view(&part->frame, part->out);
+    hlq_modq_complete_run(part, part->out, &own);
+    if (p == w->rank) hlq_team_planes_add(&w->comm->team, &came, &own);
+    else hlq_team_planes_add(&w->comm->team, &own, &came);
     w->stats->seconds_reduce += hlq_now() - begin;
     return HLQ_OK;
 }
@@ -74,11 +74,8 @@ hlq_status hlq_modq_ring_add(const hlq_walk *w, modq_space *s, int *done)
     int came = behind(w, s->hops + 1);
     modq_part *part = &s->part[came];
     *done = came == w->rank;
-    if (*done) {
-        if (part->frame.bytes) memcpy(s->sum, part->out, part->frame.bytes);
-        return add_to(w, s, came, s->sum);
-    }
-    HLQ_TRY(add_to(w, s, came, part->out));
+    HLQ_TRY(add_up(w, s, came));
+    if (*done) return HLQ_OK;
     if (part->frame.bytes) hlq_segment_seal(&part->frame, part->out);
     hop(w, s, part->out, came, behind(w, s->hops + 2));
     return HLQ_OK;
