@@ -63,6 +63,7 @@ static hlq_status add_in_node(hlq_walk *w, const space *s, hlq_stream stream)
         w->in[n->peers[l]] = (hlq_message){s->in + (size_t)l * own.bytes, own.bytes};
     }
     HLQ_TRY(exchange(w, stream));
+    if (!stretches.elems) return HLQ_OK;
     int code = w->comm->device->wire->add_plain(&stretches, s->sum, stream);
     return hlq_device_check(w, code, "add up within a node");
 }
