@@ -186,7 +186,7 @@ typedef struct CUstream_st *hlq_stream;
 
 /*
  * Whether AUTO measures, within the first blocking call that it would compress: plain and coded
- * all-reduces of 64 KiB, 256 KiB and 2 MiB. The choice is the same on all ranks, but not on every
+ * all-reduces of 16, 64, 256 and 2048 KiB. The choice is the same on all ranks, but not on every
  * run, nor then are the bits of results. With OFF, or a named algorithm, they are.
  */
 typedef enum hlq_probing {
