@@ -323,17 +323,23 @@ static int copy(void *to, const void *from, size_t bytes, hlq_stream s)
     return stand_in_put(s, run_copy, &a, sizeof a);
 }
 
-static void run_zero(void *argument)
+typedef struct {
+    void *to;
+    int byte;
+    size_t bytes;
+} fill_argument;
+
+static void run_fill(void *argument)
 {
-    copy_argument a;
+    fill_argument a;
     memcpy(&a, argument, sizeof a);
-    memset(a.to, 0, a.bytes);
+    memset(a.to, a.byte, a.bytes);
 }
 
-static int zero(void *to, size_t bytes, hlq_stream s)
+static int fill(void *to, int byte, size_t bytes, hlq_stream s)
 {
-    copy_argument a = {to, NULL, bytes};
-    return stand_in_put(s, run_zero, &a, sizeof a);
+    fill_argument a = {to, byte, bytes};
+    return stand_in_put(s, run_fill, &a, sizeof a);
 }
 
 /* Devices ------------------------------------------------------------------------------------ */
@@ -358,7 +364,7 @@ const hlq_cuda_calls stand_in_cuda = {
     .allocate_host = allocate_host,
     .release_host = release_host,
     .copy = copy,
-    .zero = zero,
+    .fill = fill,
     .stream_create = stream_create,
     .stream_destroy = stream_destroy,
     .stream_wait = stream_wait,

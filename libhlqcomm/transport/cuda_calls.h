@@ -24,7 +24,7 @@ typedef struct hlq_cuda_calls {
     int (*release_host)(void *p);
 
     int (*copy)(void *to, const void *from, size_t bytes, hlq_stream stream);
-    int (*zero)(void *to, size_t bytes, hlq_stream stream);
+    int (*fill)(void *to, int byte, size_t bytes, hlq_stream stream);
 
     int (*stream_create)(hlq_stream *stream); /* not in order with the default stream */
     int (*stream_destroy)(hlq_stream stream);

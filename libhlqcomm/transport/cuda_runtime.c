@@ -31,9 +31,9 @@ static int copy(void *to, const void *from, size_t bytes, hlq_stream stream)
     return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream);
 }
 
-static int zero(void *to, size_t bytes, hlq_stream stream)
+static int fill(void *to, int byte, size_t bytes, hlq_stream stream)
 {
-    return cudaMemsetAsync(to, 0, bytes, stream);
+    return cudaMemsetAsync(to, byte, bytes, stream);
 }
 
 static int stream_create(hlq_stream *stream)
@@ -86,7 +86,7 @@ const hlq_cuda_calls hlq_cuda_runtime = {
     .allocate_host = allocate_host,
     .release_host = release_host,
     .copy = copy,
-    .zero = zero,
+    .fill = fill,
     .stream_create = stream_create,
     .stream_destroy = stream_destroy,
     .stream_wait = stream_wait,

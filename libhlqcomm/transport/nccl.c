@@ -25,8 +25,8 @@ static size_t all_bytes(const nccl_endpoint *e, const hlq_message *m)
 
 static void free_staged(nccl_endpoint *e)
 {
-    if (e->staged) e->cuda->release_host(e->staged);
-    if (e->on_device) e->cuda->release(e->on_device);
+    if (e->staged) e->order.cuda->release_host(e->staged);
+    if (e->on_device) e->order.cuda->release(e->on_device);
     e->staged = e->on_device = NULL;
     e->room = 0;
 }
@@ -36,7 +36,8 @@ static hlq_status reserve(nccl_endpoint *e, size_t bytes, char *error)
     void *staged = NULL, *on_device = NULL;
     if (bytes <= e->room) return HLQ_OK;
     free_staged(e);
-    int failed = e->cuda->allocate_host(&staged, bytes) || e->cuda->allocate(&on_device, bytes);
+    int failed =
+        e->order.cuda->allocate_host(&staged, bytes) || e->order.cuda->allocate(&on_device, bytes);
     e->staged = staged;
     e->on_device = on_device;
     if (!failed) e->room = bytes;
@@ -57,7 +58,7 @@ static void place_messages(const nccl_endpoint *e, const hlq_message *m, char *b
 
 static hlq_status carry(nccl_endpoint *e, const hlq_exchange *exchange, char *error)
 {
-    const hlq_cuda_calls *cuda = e->cuda;
+    const hlq_cuda_calls *cuda = e->order.cuda;
     size_t n = (size_t)e->size, out = all_bytes(e, exchange->send);
     size_t in = all_bytes(e, exchange->recv);
     hlq_message *send = malloc(2 * n * sizeof *send), *recv = send + n;
@@ -73,16 +74,17 @@ static hlq_status carry(nccl_endpoint *e, const hlq_exchange *exchange, char *er
     place_messages(e, exchange->recv, e->on_device + out, recv);
     hlq_status status = HLQ_OK;
     if (out) {
-        int code = cuda->copy(e->on_device, e->staged, out, e->stream);
-        status = nccl_check_cuda(e, code, "copy messages", error);
+        int code = cuda->copy(e->on_device, e->staged, out, e->order.stream);
+        status = hlq_order_check(&e->order, code, "copy messages", error);
     }
-    if (status == HLQ_OK) status = nccl_exchange(e, send, recv, e->stream, error);
+    if (status == HLQ_OK) status = nccl_exchange(e, send, recv, e->order.stream, error);
     if (status == HLQ_OK && in) {
-        int code = cuda->copy(e->staged + out, e->on_device + out, in, e->stream);
-        status = nccl_check_cuda(e, code, "copy messages", error);
+        int code = cuda->copy(e->staged + out, e->on_device + out, in, e->order.stream);
+        status = hlq_order_check(&e->order, code, "copy messages", error);
     }
     if (status == HLQ_OK) {
-        status = nccl_check_cuda(e, cuda->event_record(e->arrived, e->stream), "mark", error);
+        status = hlq_order_check(&e->order, cuda->event_record(e->arrived, e->order.stream), "mark",
+                                 error);
     }
     free(send);
     return status;
@@ -92,11 +94,11 @@ static hlq_status start(void *self, hlq_exchange *exchange, char *error)
 {
     nccl_endpoint *e = self;
     if (!e->comm) return nccl_look(e, error);
-    int device = nccl_enter(e);
+    int device = hlq_order_enter(&e->order);
     size_t bytes = all_bytes(e, exchange->send) + all_bytes(e, exchange->recv);
     hlq_status status = reserve(e, bytes, error);
     if (status == HLQ_OK) status = carry(e, exchange, error);
-    nccl_leave(e, device);
+    hlq_order_leave(&e->order, device);
     return status;
 }
 
@@ -104,9 +106,9 @@ static hlq_status test(void *self, hlq_exchange *exchange, int *done, char *erro
 {
     nccl_endpoint *e = self;
     *done = 0;
-    int code = e->cuda->event_query(e->arrived);
+    int code = e->order.cuda->event_query(e->arrived);
     if (code == HLQ_CUDA_NOT_READY) return nccl_look(e, error);
-    hlq_status status = nccl_check_cuda(e, code, "carry a message", error);
+    hlq_status status = hlq_order_check(&e->order, code, "carry a message", error);
     if (status == HLQ_OK) status = nccl_look(e, error); /* an abort ends its work, too */
     if (status != HLQ_OK) return status;
     const char *at = e->staged + all_bytes(e, exchange->send);
@@ -123,10 +125,10 @@ static hlq_status test(void *self, hlq_exchange *exchange, int *done, char *erro
 static void abort_comm(nccl_endpoint *e)
 {
     if (!e->comm) return;
-    int device = nccl_enter(e);
+    int device = hlq_order_enter(&e->order);
     e->nccl->CommAbort(e->comm);
     e->comm = NULL;
-    nccl_leave(e, device);
+    hlq_order_leave(&e->order, device);
 }
 
 /* Only an abort takes work back that waits for others. Buffers are the endpoint's own. */
@@ -147,14 +149,12 @@ static void give_up(void *self, hlq_status status, const char *sentence)
 static void destroy(void *self)
 {
     nccl_endpoint *e = self;
-    int device = nccl_enter(e);
+    int device = hlq_order_enter(&e->order);
     if (e->comm) e->nccl->CommDestroy(e->comm);
-    if (e->stream) e->cuda->stream_synchronize(e->stream);
+    hlq_order_close(&e->order);
     free_staged(e);
-    if (e->arrived) e->cuda->event_destroy(e->arrived);
-    if (e->last) e->cuda->event_destroy(e->last);
-    if (e->stream) e->cuda->stream_destroy(e->stream);
-    nccl_leave(e, device);
+    if (e->arrived) e->order.cuda->event_destroy(e->arrived);
+    hlq_order_leave(&e->order, device);
     free(e);
 }
 
@@ -163,26 +163,28 @@ static void destroy(void *self)
 static hlq_status open_endpoint(nccl_endpoint *e, ncclComm_t original, char *error)
 {
     const hlq_nccl_calls *nccl = e->nccl;
-    const hlq_cuda_calls *cuda = e->cuda;
+    const hlq_cuda_calls *cuda = e->order.cuda;
     e->comm = original; /* to ask, until there is one of its own */
     int result = nccl->CommUserRank(original, &e->rank);
     if (result == HLQ_NCCL_SUCCESS) result = nccl->CommCount(original, &e->size);
-    if (result == HLQ_NCCL_SUCCESS) result = nccl->CommCuDevice(original, &e->device);
+    if (result == HLQ_NCCL_SUCCESS) result = nccl->CommCuDevice(original, &e->order.device);
     hlq_status status = nccl_check(e, result, "look at the communicator", error);
     if (status != HLQ_OK) {
         e->comm = NULL;
         return status;
     }
-    int device = nccl_enter(e), code = cuda->stream_create(&e->stream);
-    if (!code) code = cuda->event_create(&e->arrived);
-    if (!code) code = cuda->event_create(&e->last);
-    status = nccl_check_cuda(e, code, "make a stream", error);
+    status = hlq_order_open(&e->order, error);
+    int device = hlq_order_enter(&e->order);
+    if (status == HLQ_OK) {
+        int code = cuda->event_create(&e->arrived);
+        status = hlq_order_check(&e->order, code, "make an event", error);
+    }
     ncclComm_t own = NULL;
     if (status == HLQ_OK) { /* the original says when it is there */
         result = nccl->CommSplit(original, 0, e->rank, &own, NULL);
         status = nccl_check(e, result, "split the communicator", error);
     }
-    nccl_leave(e, device);
+    hlq_order_leave(&e->order, device);
     e->comm = status == HLQ_OK ? own : NULL;
     return status;
 }
@@ -203,7 +205,7 @@ hlq_status hlq_nccl_create(const hlq_nccl_calls *nccl, const hlq_cuda_calls *cud
     nccl_endpoint *e = calloc(1, sizeof *e);
     if (!e) return hlq_create_failed(HLQ_E_NOMEM, NULL);
     e->nccl = nccl;
-    e->cuda = cuda;
+    e->order.cuda = cuda;
     e->timeout_s = hlq_creation_timeout(options);
     hlq_status status = open_endpoint(e, nccl_comm, error);
     if (status != HLQ_OK) {

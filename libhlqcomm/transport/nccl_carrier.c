@@ -3,124 +3,20 @@
  */
 #include "nccl_endpoint.h"
 
-#include <stdio.h>
-#include <string.h>
-
-enum { ALIGNMENT = 256 };
-
-static int owns(void *self, const void *p)
-{
-    const nccl_endpoint *e = self;
-    int device = -1;
-    return e->cuda->device_of(p, &device) == 0 && device == e->device;
-}
-
-/* NULL, or zeros. */
-static void *allocate_device(const nccl_endpoint *e, size_t bytes)
-{
-    void *memory = NULL;
-    if (e->cuda->allocate(&memory, bytes)) return NULL;
-    if (!e->cuda->zero(memory, bytes, e->stream) && !e->cuda->stream_synchronize(e->stream)) {
-        return memory;
-    }
-    e->cuda->release(memory);
-    return NULL;
-}
-
-static void *allocate_host(const nccl_endpoint *e, size_t bytes)
-{
-    void *memory = NULL;
-    return e->cuda->allocate_host(&memory, bytes) ? NULL : memset(memory, 0, bytes);
-}
-
-static void *allocate(void *self, size_t bytes, int is_host)
-{
-    const nccl_endpoint *e = self;
-    int device = nccl_enter(e);
-    size_t whole = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    void *memory = is_host ? allocate_host(e, whole) : allocate_device(e, whole);
-    nccl_leave(e, device);
-    return memory;
-}
-
-static void release(void *self, void *memory, int is_host)
-{
-    const nccl_endpoint *e = self;
-    if (!memory) return;
-    int device = nccl_enter(e);
-    if (is_host) e->cuda->release_host(memory);
-    else e->cuda->release(memory);
-    nccl_leave(e, device);
-}
-
 /* Order -------------------------------------------------------------------------------------- */
-
-static void forget(void *self, hlq_marks *marks)
-{
-    const nccl_endpoint *e = self;
-    for (int i = 0; i < HLQ_MARKS; i++) {
-        if (marks->event[i]) e->cuda->event_destroy(marks->event[i]);
-        marks->event[i] = NULL;
-    }
-}
-
-static int make_marks(const nccl_endpoint *e, hlq_marks *marks)
-{
-    int code = 0;
-    for (int i = 0; i < HLQ_MARKS && !code; i++) {
-        hlq_event event = NULL;
-        code = e->cuda->event_create(&event);
-        marks->event[i] = code ? NULL : event;
-    }
-    return code;
-}
-
-static hlq_status is_captured(void *self, hlq_stream stream, int *captured, char *error)
-{
-    const nccl_endpoint *e = self;
-    int device = nccl_enter(e), code = e->cuda->is_capturing(stream, captured);
-    nccl_leave(e, device);
-    return nccl_check_cuda(e, code, "ask for the state of the stream", error);
-}
 
 static hlq_status begin(void *self, hlq_stream stream, hlq_marks *marks, char *error)
 {
-    const nccl_endpoint *e = self;
-    const hlq_cuda_calls *cuda = e->cuda;
-    if (!e->comm) return nccl_look(e, error);
-    int device = nccl_enter(e), code = make_marks(e, marks);
-    if (!code && e->has_last) code = cuda->stream_wait(stream, e->last);
-    if (!code) code = cuda->event_record(marks->event[HLQ_MARK_BEGUN], stream);
-    nccl_leave(e, device);
-    return nccl_check_cuda(e, code, "begin a call on the stream", error);
-}
-
-static hlq_status mark(void *self, hlq_stream stream, hlq_marks *marks, hlq_mark which, char *error)
-{
     nccl_endpoint *e = self;
-    const hlq_cuda_calls *cuda = e->cuda;
-    int device = nccl_enter(e), code = cuda->event_record(marks->event[which], stream);
-    if (!code && which == HLQ_MARK_ENDED) {
-        code = cuda->event_record(e->last, stream);
-        e->has_last = 1;
-    }
-    nccl_leave(e, device);
-    return nccl_check_cuda(e, code, "mark the stream", error);
+    if (!e->comm) return nccl_look(e, error);
+    return hlq_order_begin(&e->order, stream, marks, error);
 }
 
 static hlq_status look(void *self, const hlq_marks *marks, int *passed, char *error)
 {
     const nccl_endpoint *e = self;
-    int code = 0;
-    *passed = 0;
-    for (int i = 0; i < HLQ_MARKS && !code; i++) {
-        code = e->cuda->event_query(marks->event[i]);
-        *passed += code == 0;
-    }
-    if (code && code != HLQ_CUDA_NOT_READY) {
-        return nccl_check_cuda(e, code, "work on the stream", error);
-    }
-    return nccl_look(e, error);
+    hlq_status status = hlq_order_look(&e->order, marks, passed, error);
+    return status == HLQ_OK ? nccl_look(e, error) : status;
 }
 
 /* Messages ----------------------------------------------------------------------------------- */
@@ -129,19 +25,19 @@ static hlq_status exchange(void *self, const hlq_message *send, const hlq_messag
                            hlq_stream stream, char *error)
 {
     const nccl_endpoint *e = self;
-    int device = nccl_enter(e);
+    int device = hlq_order_enter(&e->order);
     hlq_status status = nccl_exchange(e, send, recv, stream, error);
-    nccl_leave(e, device);
+    hlq_order_leave(&e->order, device);
     return status;
 }
 
 static hlq_status gather(void *self, void *recv, size_t bytes, hlq_stream stream, char *error)
 {
     const nccl_endpoint *e = self;
-    int device = nccl_enter(e);
+    int device = hlq_order_enter(&e->order);
     const char *own = (const char *)recv + (size_t)e->rank * bytes;
     int result = e->nccl->AllGather(own, recv, bytes, HLQ_NCCL_UINT8, e->comm, stream);
-    nccl_leave(e, device);
+    hlq_order_leave(&e->order, device);
     return nccl_check(e, result, "gather", error);
 }
 
@@ -196,7 +92,7 @@ static hlq_status native(void *self, hlq_operation operation, const void *send, 
 {
     const nccl_endpoint *e = self;
     const hlq_nccl_calls *nccl = e->nccl;
-    int type = type_of(dtype), result = HLQ_NCCL_SUCCESS, device = nccl_enter(e);
+    int type = type_of(dtype), result = HLQ_NCCL_SUCCESS, device = hlq_order_enter(&e->order);
     size_t bytes = count * hlq_dtype_bytes(dtype);
     switch (operation) {
     case HLQ_ALL_REDUCE:
@@ -210,61 +106,20 @@ static hlq_status native(void *self, hlq_operation operation, const void *send, 
         break;
     case HLQ_ALL_TO_ALL: result = all_to_all(e, send, recv, bytes, stream); break;
     }
-    nccl_leave(e, device);
+    hlq_order_leave(&e->order, device);
     return nccl_check(e, result, hlq_operation_name(operation), error);
-}
-
-/* Memory ------------------------------------------------------------------------------------- */
-
-static hlq_status copy(void *self, void *to, const void *from, size_t bytes, hlq_stream stream,
-                       char *error)
-{
-    const nccl_endpoint *e = self;
-    int device = nccl_enter(e), code = e->cuda->copy(to, from, bytes, stream);
-    nccl_leave(e, device);
-    return nccl_check_cuda(e, code, "copy", error);
-}
-
-static hlq_status zero(void *self, void *to, size_t bytes, hlq_stream stream, char *error)
-{
-    const nccl_endpoint *e = self;
-    int device = nccl_enter(e), code = e->cuda->zero(to, bytes, stream);
-    nccl_leave(e, device);
-    return nccl_check_cuda(e, code, "zero memory", error);
-}
-
-/* On the endpoint's own stream, which waits for nobody's. */
-static hlq_status fetch(void *self, void *to, const void *from, size_t bytes, char *error)
-{
-    const nccl_endpoint *e = self;
-    int device = nccl_enter(e), code = e->cuda->copy(to, from, bytes, e->stream);
-    if (!code) code = e->cuda->stream_synchronize(e->stream);
-    nccl_leave(e, device);
-    return nccl_check_cuda(e, code, "fetch memory", error);
 }
 
 hlq_carrier nccl_carrier_of(nccl_endpoint *e)
 {
-    uint32_t summed = 0;
+    hlq_carrier carrier = hlq_order_carrier(&e->order);
     for (int dtype = 0; hlq_dtype_bytes((hlq_dtype)dtype); dtype++) {
-        if (type_of((hlq_dtype)dtype) >= 0) summed |= 1u << dtype;
+        if (type_of((hlq_dtype)dtype) >= 0) carrier.summed |= 1u << dtype;
     }
-    return (hlq_carrier){
-        .self = e,
-        .summed = summed,
-        .owns = owns,
-        .allocate = allocate,
-        .release = release,
-        .is_captured = is_captured,
-        .begin = begin,
-        .mark = mark,
-        .look = look,
-        .forget = forget,
-        .exchange = exchange,
-        .gather = gather,
-        .native = native,
-        .copy = copy,
-        .zero = zero,
-        .fetch = fetch,
-    };
+    carrier.begin = begin;
+    carrier.look = look;
+    carrier.exchange = exchange;
+    carrier.gather = gather;
+    carrier.native = native;
+    return carrier;
 }

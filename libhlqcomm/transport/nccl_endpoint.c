@@ -7,26 +7,6 @@
 
 #include <stdio.h>
 
-int nccl_enter(const nccl_endpoint *e)
-{
-    int device = e->device;
-    if (e->cuda->get_device(&device) == 0 && device != e->device) e->cuda->set_device(e->device);
-    return device;
-}
-
-void nccl_leave(const nccl_endpoint *e, int device)
-{
-    if (device != e->device) e->cuda->set_device(device);
-}
-
-hlq_status nccl_check_cuda(const nccl_endpoint *e, int code, const char *what, char *error)
-{
-    if (code == 0) return HLQ_OK;
-    snprintf(error, HLQ_ERROR_BYTES, "CUDA failed to %s: %.120s", what,
-             e->cuda->error_string(code));
-    return HLQ_E_TRANSPORT;
-}
-
 static hlq_status nccl_failed(const nccl_endpoint *e, int result, const char *what, char *error)
 {
     snprintf(error, HLQ_ERROR_BYTES, "NCCL failed to %s: %.120s", what,

@@ -5,35 +5,25 @@
 #ifndef HLQ_TRANSPORT_NCCL_ENDPOINT_H
 #define HLQ_TRANSPORT_NCCL_ENDPOINT_H
 
-#include "carrier.h"
-#include "cuda_calls.h"
+#include "cuda_order.h"
 #include "nccl_calls.h"
 
 typedef struct nccl_endpoint {
+    hlq_cuda_order order; /* first: cuda_order.h. Messages of the host go on its own stream */
     const hlq_nccl_calls *nccl;
-    const hlq_cuda_calls *cuda;
     ncclComm_t comm; /* NULL once it was aborted */
-    int rank, size, device;
-    double timeout_s;  /* for NCCL to start things */
-    hlq_stream stream; /* its own: messages of the host, and what must not wait for others' */
+    int rank, size;
+    double timeout_s; /* for NCCL to start things */
 
     /* Messages of the host: all that are sent, then all that come, in pinned memory and again on
        the device. */
     char *staged, *on_device;
     size_t room;
     hlq_event arrived;
-
-    hlq_event last; /* what the next call has to wait for: the end of the one before */
-    int has_last;
 } nccl_endpoint;
-
-/* Everything runs with the endpoint's device as the current one, and leaves the caller's. */
-int nccl_enter(const nccl_endpoint *e);
-void nccl_leave(const nccl_endpoint *e, int device);
 
 /* HLQ_OK, or what went wrong in `what`. An NCCL that is still at it is waited for. */
 hlq_status nccl_check(const nccl_endpoint *e, int result, const char *what, char *error);
-hlq_status nccl_check_cuda(const nccl_endpoint *e, int code, const char *what, char *error);
 
 /* What has become of the work that was given to NCCL. */
 hlq_status nccl_look(const nccl_endpoint *e, char *error);
