@@ -39,6 +39,7 @@ void hlq_comm_break(hlq_comm *comm, hlq_status status, const char *sentence)
         hlq_stages_end(r, HLQ_E_BROKEN);
     }
     if (t->give_up) t->give_up(t->self, status, sentence);
+    if (comm->device) hlq_device_give_up(comm->device, status, sentence);
     snprintf(comm->error, sizeof comm->error, "%s", sentence);
     hlq_log(comm, HLQ_LOG_ERROR, "broken: %s", sentence);
 }
@@ -227,6 +228,10 @@ void hlq_progress_rest(hlq_comm *comm, double seconds)
 {
     double now = hlq_now();
     for (const hlq_request *r = comm->active; r; r = r->next) {
+        if (r->stage == HLQ_STAGE_DEVICE) { /* of streams no transport tells */
+            sched_yield();
+            return;
+        }
         if (r->begun > r->ended) seconds = fmin(seconds, deadline_of(r) - now);
     }
     if (seconds > 0) hlq_transport_rest(&comm->transport, seconds);

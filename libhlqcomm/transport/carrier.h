@@ -29,6 +29,7 @@ typedef struct hlq_marks {
 typedef struct hlq_carrier {
     void *self;
     uint32_t summed; /* 1 << dtype for those that native() can add up */
+    int keeps_time;  /* not 0: exchanges end within the time that calls have, if only as failed */
 
     /* Whether p is memory of the device. */
     int (*owns)(void *self, const void *p);
@@ -53,10 +54,14 @@ typedef struct hlq_carrier {
     hlq_status (*look)(void *self, const hlq_marks *marks, int *passed, char *error);
     void (*forget)(void *self, hlq_marks *marks);
 
-    /* send[p] goes to rank p, recv[p] comes from there, for all p but the own rank. Lengths match.
-       Then: `bytes` of every rank, one behind the other in recv, where the own are already. */
+    /*
+     * send[p] goes to rank p, recv[p] comes from there, for all p but the own rank. Lengths match;
+     * longest: of any message of any rank. All ranks make the same exchanges, also those that have
+     * no messages in one. Then: `bytes` of every rank, one behind the other in recv, where the own
+     * are already. What does not arrive leaves nothing that could be taken for it.
+     */
     hlq_status (*exchange)(void *self, const hlq_message *send, const hlq_message *recv,
-                           hlq_stream stream, char *error);
+                           size_t longest, hlq_stream stream, char *error);
     hlq_status (*gather)(void *self, void *recv, size_t bytes, hlq_stream stream, char *error);
 
     /* A whole operation on plain numbers, by the carrier's own means. */
@@ -70,12 +75,17 @@ typedef struct hlq_carrier {
 
     /* From the device now, whatever its streams are at: waits for the copy alone. */
     hlq_status (*fetch)(void *self, void *to, const void *from, size_t bytes, char *error);
+
+    /* As a transport's; both NULL where that of the same communicator does it. destroy() comes
+       last, after all memory was released. */
+    void (*give_up)(void *self, hlq_status status, const char *sentence);
+    void (*destroy)(void *self);
 } hlq_carrier;
 
 /*
  * A communicator over a transport, for messages of the host, and a carrier, which end together;
  * wire is what codes on the device (wire/device.h). Not part of the public interface, but shared by
- * the libraries hlqcomm and hlqcomm_nccl.
+ * the libraries hlqcomm, hlqcomm_nccl and hlqcomm_mpi_cuda.
  */
 struct hlq_device_wire;
 HLQ_API hlq_status hlq_comm_create_carried(const hlq_transport *transport,

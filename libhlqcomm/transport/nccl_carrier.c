@@ -22,9 +22,10 @@ static hlq_status look(void *self, const hlq_marks *marks, int *passed, char *er
 /* Messages ----------------------------------------------------------------------------------- */
 
 static hlq_status exchange(void *self, const hlq_message *send, const hlq_message *recv,
-                           hlq_stream stream, char *error)
+                           size_t longest, hlq_stream stream, char *error)
 {
     const nccl_endpoint *e = self;
+    (void)longest;
     int device = hlq_order_enter(&e->order);
     hlq_status status = nccl_exchange(e, send, recv, stream, error);
     hlq_order_leave(&e->order, device);

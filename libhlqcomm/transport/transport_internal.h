@@ -54,4 +54,15 @@ static inline void hlq_transport_rest(const hlq_transport *t, double seconds)
 hlq_status hlq_transport_run(const hlq_transport *t, hlq_exchange *exchange, double timeout_s,
                              char *error);
 
+/* The same for who may not want to wait any more: what look() returns, asked a thousand times a
+   second, the exchange fails with, and gets its sentence from there. in_use becomes 1 where the
+   transport goes on using the exchange's buffers. */
+typedef struct hlq_watch {
+    hlq_status (*look)(void *self, char *error); /* may be NULL */
+    void *self;
+    int in_use;
+} hlq_watch;
+hlq_status hlq_transport_run_watched(const hlq_transport *t, hlq_exchange *exchange,
+                                     double timeout_s, hlq_watch *watch, char *error);
+
 #endif

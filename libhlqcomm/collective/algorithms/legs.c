@@ -170,17 +170,22 @@ uint64_t hlq_bytes_of_own(const hlq_walk *w)
 
 /* Flows -------------------------------------------------------------------------------------- */
 
+size_t hlq_longest_bytes(const hlq_walk *w)
+{
+    hlq_walk widest = *w;
+    if (w->span) widest.count = w->span;
+    return hlq_part_bytes(&widest, hlq_part_to(&widest, 0));
+}
+
 /* Where messages are cut, and into how many chunks: the same on all ranks, whatever they hold.
    Where all pairs have counts of their own, nobody knows the longest. */
 static int cut(const hlq_walk *w, hlq_legs *legs)
 {
-    hlq_walk widest = *w;
-    if (w->span) widest.count = w->span;
     if (w->has_counts || w->max_error > 0) {
         legs->chunk = SIZE_MAX;
         return 1;
     }
-    size_t bytes = hlq_part_bytes(&widest, hlq_part_to(&widest, 0));
+    size_t bytes = hlq_longest_bytes(w);
     legs->chunk = w->chunk;
     return bytes ? (int)((bytes + legs->chunk - 1) / legs->chunk) : 1;
 }

@@ -59,6 +59,8 @@ hlq_frame hlq_part_frame(const hlq_walk *w, const hlq_part *part, int p, int leg
 size_t hlq_part_bytes(const hlq_walk *w, hlq_part part);
 /* Whether this rank codes a message for rank p: its part, or for itself, the own part for all. */
 int hlq_is_coded(const hlq_walk *w, int p);
+/* Of the longest message of any rank, also of walks like this one among other ranks (w->span). */
+size_t hlq_longest_bytes(const hlq_walk *w);
 /* The part that a message from rank p holds, in the first exchange. */
 hlq_part hlq_part_arriving(const hlq_walk *w, int p);
 

@@ -45,6 +45,7 @@ void hlq_device_free(hlq_device *d)
     }
     c->release(c->self, d->terms, 0);
     c->release(c->self, d->report, 0);
+    if (c->destroy) c->destroy(c->self);
     free(d);
 }
 
@@ -54,7 +55,8 @@ hlq_status hlq_comm_create_carried(const hlq_transport *transport, const hlq_car
 {
     hlq_device *device = new_device(carrier, wire, transport->size);
     if (!is_complete(device)) {
-        hlq_device_free(device);
+        if (device) hlq_device_free(device);
+        else if (carrier->destroy) carrier->destroy(carrier->self);
         transport->destroy(transport->self);
         return hlq_create_failed(HLQ_E_NOMEM, "no memory on the device for a communicator");
     }
@@ -269,7 +271,7 @@ static hlq_status put_captured(hlq_walk *w, uint8_t *memory, hlq_stream stream)
     return put_walk(w, memory, stream);
 }
 
-/* Collectives on host tensors are over first: NCCL has one order for all. */
+/* Collectives on host tensors are over first: a carrier may have one order for all. */
 static void finish_others(hlq_comm *comm)
 {
     for (hlq_request *r = comm->active; r; r = r->next) {

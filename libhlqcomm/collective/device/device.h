@@ -34,6 +34,9 @@ typedef struct hlq_device {
 
 void hlq_device_free(hlq_device *device); /* NULL is fine */
 
+/* The carrier's share of a communicator that breaks. */
+void hlq_device_give_up(hlq_device *device, hlq_status status, const char *sentence);
+
 /* Whether a call's tensors are the device's. */
 int hlq_device_has(const hlq_walk *asked);
 

@@ -12,6 +12,7 @@
 
 #include <collective/algorithms/elements.h>
 #include <collective/algorithms/hierarchical.h>
+#include <collective/algorithms/legs.h>
 
 typedef struct space {
     char *in;  /* the own stretch from every peer, one after the other */
@@ -38,10 +39,16 @@ size_t hlq_device_levels_bytes(const hlq_walk *w)
     return counting.used;
 }
 
-static hlq_status exchange(hlq_walk *w, hlq_stream stream)
+static hlq_status exchange(hlq_walk *w, size_t longest, hlq_stream stream)
 {
     const hlq_carrier *c = &w->comm->device->carrier;
-    return c->exchange(c->self, w->out, w->in, stream, w->error);
+    return c->exchange(c->self, w->out, w->in, longest, stream, w->error);
+}
+
+/* The first stretch is the longest. */
+static hlq_status exchange_in_node(hlq_walk *w, hlq_stream stream)
+{
+    return exchange(w, hlq_stretch(w, w->send, 0).bytes, stream);
 }
 
 /* Every peer's stretch of this rank's place, added up. */
@@ -62,17 +69,27 @@ static hlq_status add_in_node(hlq_walk *w, const space *s, hlq_stream stream)
         w->out[n->peers[l]] = hlq_stretch(w, w->send, l);
         w->in[n->peers[l]] = (hlq_message){s->in + (size_t)l * own.bytes, own.bytes};
     }
-    HLQ_TRY(exchange(w, stream));
+    HLQ_TRY(exchange_in_node(w, stream));
     if (!stretches.elems) return HLQ_OK;
     int code = w->comm->device->wire->add_plain(&stretches, s->sum, stream);
     return hlq_device_check(w, code, "add up within a node");
+}
+
+/* A rail without elements sends nothing, in as many exchanges as the others. */
+static hlq_status keep_step(hlq_walk *w, const hlq_walk *rail, hlq_stream stream)
+{
+    hlq_device_clear_messages(w);
+    for (int i = 0; i < (hlq_is_coded_twice(rail) ? 2 : 1); i++) {
+        HLQ_TRY(exchange(w, hlq_longest_bytes(rail), stream));
+    }
+    return HLQ_OK;
 }
 
 static hlq_status walk_rail(hlq_walk *w, const space *s, hlq_stream stream)
 {
     const hlq_device *d = w->comm->device;
     hlq_walk rail = hlq_rail_walk(w, s->sum);
-    if (!rail.count) return HLQ_OK;
+    if (!rail.count) return keep_step(w, &rail, stream);
     hlq_status status = hlq_device_walk(&rail, s->rail, stream);
     w->arena = rail.arena; /* which may have grown */
     HLQ_TRY(status);
@@ -104,7 +121,7 @@ static hlq_status gather_in_node(hlq_walk *w, const space *s, hlq_stream stream)
         w->out[n->peers[l]] = own;
         w->in[n->peers[l]] = hlq_stretch(w, w->recv, l);
     }
-    return exchange(w, stream);
+    return exchange_in_node(w, stream);
 }
 
 hlq_status hlq_device_levels(hlq_walk *w, uint8_t *memory, hlq_stream stream)

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static hlq_status damaged(const hlq_walk *w, const hlq_device_report *report)
 {
@@ -50,16 +51,37 @@ static hlq_status fault_of(const hlq_walk *w, const hlq_device_report *report)
     return hlq_fail(w, HLQ_E_MISMATCH, "rank %d called with something else", report->sender);
 }
 
+/* What the carrier failed with; or what it failed of, where ranks called with different things: then
+   messages do not fit. */
+static hlq_status cause_of(const hlq_walk *w, const hlq_device_report *seen, int passed,
+                           hlq_status failure)
+{
+    char sentence[HLQ_ERROR_BYTES];
+    int is_compared = passed > HLQ_MARK_COMPARED;
+    if (!is_compared || seen[HLQ_SEEN_TERMS].fault != HLQ_DEVICE_TERMS) return failure;
+    memcpy(sentence, w->error, sizeof sentence);
+    hlq_status status = compare_terms(w);
+    if (status == HLQ_E_MISMATCH || status == HLQ_E_REMOTE) return status;
+    memcpy(w->error, sentence, sizeof sentence);
+    return failure;
+}
+
 /* Which is no fault of others while the stream has not come to it. */
 static hlq_status time_of(hlq_request *r, int passed)
 {
     const hlq_walk *w = &r->walk;
     double now = hlq_now(), most = w->comm->options.timeout_s;
-    if (passed <= HLQ_MARK_BEGUN) return HLQ_OK;
+    if (passed <= HLQ_MARK_BEGUN || w->comm->device->carrier.keeps_time) return HLQ_OK;
     if (r->device.begun_at == 0) r->device.begun_at = now;
     if (now < r->device.begun_at + most) return HLQ_OK;
     return hlq_fail(w, HLQ_E_TIMEOUT,
                     "some rank did not answer within %g s (the carrier does not tell which)", most);
+}
+
+void hlq_device_give_up(hlq_device *device, hlq_status status, const char *sentence)
+{
+    const hlq_carrier *c = &device->carrier;
+    if (c->give_up) c->give_up(c->self, status, sentence);
 }
 
 void hlq_device_forget(hlq_request *r)
@@ -82,7 +104,9 @@ void hlq_device_poll(hlq_request *r)
     const hlq_device_report *seen = r->device.seen;
     int passed = 0;
     hlq_status status = c->look(c->self, &r->device.marks, &passed, w->error);
-    if (status == HLQ_OK && passed > HLQ_MARK_COMPARED) {
+    if (status != HLQ_OK) {
+        status = cause_of(w, seen, passed, status);
+    } else if (passed > HLQ_MARK_COMPARED) {
         status = fault_of(w, &seen[passed > HLQ_MARK_ENDED ? HLQ_SEEN_END : HLQ_SEEN_TERMS]);
     }
     if (status == HLQ_OK && passed < HLQ_MARKS) status = time_of(r, passed);

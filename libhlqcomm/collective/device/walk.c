@@ -117,7 +117,8 @@ static hlq_status exchange(const job *j, int is_to_all)
         w->out[hlq_rank_of(w, p)] = (hlq_message){out->segment, out->frame.bytes};
         w->in[hlq_rank_of(w, p)] = (hlq_message){in->segment, in->frame.bytes};
     }
-    HLQ_TRY(j->carrier->exchange(j->carrier->self, w->out, w->in, j->stream, w->error));
+    HLQ_TRY(j->carrier->exchange(j->carrier->self, w->out, w->in, hlq_longest_bytes(w), j->stream,
+                                 w->error));
     for (int p = 0; p < w->size; p++) {
         if (p == w->rank && !is_to_all) continue; /* no message to itself */
         HLQ_TRY(open_segment(j, &j->s.in[p]));
