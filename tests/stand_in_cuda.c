@@ -17,6 +17,10 @@ typedef struct work {
     unsigned char argument[];
 } work;
 
+/* As CUDA has it, functions of the host on a stream must not put work onto any. */
+static _Thread_local int is_host_function;
+enum { NOT_PERMITTED = 800 };
+
 struct stand_in_graph {
     work *first, **end;
 };
@@ -85,6 +89,7 @@ static int stream_destroy(hlq_stream s)
 
 int stand_in_put(hlq_stream s, void (*run)(void *argument), const void *argument, size_t bytes)
 {
+    if (is_host_function) return NOT_PERMITTED;
     work *w = malloc(sizeof *w + bytes);
     if (!s || !w) return 2;
     w->next = NULL;
@@ -342,6 +347,28 @@ static int fill(void *to, int byte, size_t bytes, hlq_stream s)
     return stand_in_put(s, run_fill, &a, sizeof a);
 }
 
+/* The host's functions ------------------------------------------------------------------------ */
+
+typedef struct {
+    void (*run)(void *argument);
+    void *argument;
+} host_function;
+
+static void run_host(void *argument)
+{
+    host_function f;
+    memcpy(&f, argument, sizeof f);
+    is_host_function = 1;
+    f.run(f.argument);
+    is_host_function = 0;
+}
+
+static int launch_host(hlq_stream s, void (*run)(void *argument), void *argument)
+{
+    host_function f = {run, argument};
+    return stand_in_put(s, run_host, &f, sizeof f);
+}
+
 /* Devices ------------------------------------------------------------------------------------ */
 
 static const char *error_string(int error) { return error == 2 ? "out of memory" : "an error"; }
@@ -365,6 +392,7 @@ const hlq_cuda_calls stand_in_cuda = {
     .release_host = release_host,
     .copy = copy,
     .fill = fill,
+    .launch_host = launch_host,
     .stream_create = stream_create,
     .stream_destroy = stream_destroy,
     .stream_wait = stream_wait,

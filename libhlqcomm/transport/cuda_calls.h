@@ -26,6 +26,10 @@ typedef struct hlq_cuda_calls {
     int (*copy)(void *to, const void *from, size_t bytes, hlq_stream stream);
     int (*fill)(void *to, int byte, size_t bytes, hlq_stream stream);
 
+    /* run(argument) by the host, in the order of the stream, which waits for it. It must not call
+       CUDA, and may keep others of this process waiting. */
+    int (*launch_host)(hlq_stream stream, void (*run)(void *argument), void *argument);
+
     int (*stream_create)(hlq_stream *stream); /* not in order with the default stream */
     int (*stream_destroy)(hlq_stream stream);
     int (*stream_wait)(hlq_stream stream, hlq_event event);

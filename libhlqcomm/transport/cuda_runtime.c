@@ -36,6 +36,11 @@ static int fill(void *to, int byte, size_t bytes, hlq_stream stream)
     return cudaMemsetAsync(to, byte, bytes, stream);
 }
 
+static int launch_host(hlq_stream stream, void (*run)(void *argument), void *argument)
+{
+    return cudaLaunchHostFunc(stream, run, argument);
+}
+
 static int stream_create(hlq_stream *stream)
 {
     return cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
@@ -87,6 +92,7 @@ const hlq_cuda_calls hlq_cuda_runtime = {
     .release_host = release_host,
     .copy = copy,
     .fill = fill,
+    .launch_host = launch_host,
     .stream_create = stream_create,
     .stream_destroy = stream_destroy,
     .stream_wait = stream_wait,

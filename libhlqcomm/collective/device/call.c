@@ -274,10 +274,11 @@ static hlq_status put_captured(hlq_walk *w, uint8_t *memory, hlq_stream stream)
 /* Collectives on host tensors are over first: a carrier may have one order for all. */
 static void finish_others(hlq_comm *comm)
 {
+    hlq_progress(comm);
     for (hlq_request *r = comm->active; r; r = r->next) {
         while (r->stage != HLQ_STAGE_DEVICE && r->stage != HLQ_STAGE_ENDED) {
-            hlq_progress(comm);
             hlq_progress_rest(comm, HLQ_FOREVER);
+            hlq_progress(comm);
         }
     }
 }

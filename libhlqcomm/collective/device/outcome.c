@@ -121,10 +121,11 @@ void hlq_device_poll(hlq_request *r)
 
 void hlq_device_finish(hlq_comm *comm)
 {
+    hlq_progress(comm);
     for (hlq_request *r = comm->active; r; r = r->next) {
         while (r->stage == HLQ_STAGE_DEVICE) {
-            hlq_progress(comm);
             hlq_progress_rest(comm, HLQ_FOREVER);
+            hlq_progress(comm);
         }
     }
 }
