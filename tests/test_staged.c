@@ -64,14 +64,14 @@ static void capture_body(test_rank *me, void *argument)
 static void every_case(const staged_kind *kind)
 {
     hlq_options dithered = HLQ_OPTIONS_INIT;
-    int is_old = 0;
+    int is_old = 0, is_plain = !kind->is_direct && kind->piece_bytes > COUNT_BYTES;
+    int least = is_plain ? 1 : 3, most = is_plain ? 4 : 3;
     dithered.dither = 1;
     dithered.lattice = HLQ_LATTICE_D4;
     dithered.seed = 7;
     pair_staged_as(kind);
-    for (int n = 1; n <= 4; n++) ranks_as_threads(n, bytes_body, NULL);
-    for (int n = 4; n <= 6; n += 2) ranks_as_threads(n, groups_body, NULL);
-    ranks_as_threads(6, groups_body, &dithered);
+    for (int n = least; n <= most; n++) ranks_as_threads(n, bytes_body, NULL);
+    ranks_as_threads(6, groups_body, kind->is_direct ? NULL : &dithered);
     for (int n = 2; n <= 3; n++) {
         ranks_as_threads(n, long_body, NULL);
         ranks_as_threads(n, native_body, &is_old);

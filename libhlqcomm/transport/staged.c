@@ -78,6 +78,27 @@ static void free_rooms(staged_endpoint *e)
     }
 }
 
+static int make_events(staged_endpoint *e)
+{
+    const hlq_cuda_calls *cuda = e->order.cuda;
+    int code = cuda->stream_create(&e->beside);
+    if (!code) code = cuda->event_create(&e->copied);
+    if (!code) code = cuda->event_create(&e->moved);
+    for (int k = 0; k < SLOTS && !code; k++) code = cuda->event_create(&e->slot[k].exchanged);
+    return code;
+}
+
+static void free_events(staged_endpoint *e)
+{
+    const hlq_cuda_calls *cuda = e->order.cuda;
+    if (e->copied) cuda->event_destroy(e->copied);
+    if (e->moved) cuda->event_destroy(e->moved);
+    for (int k = 0; k < SLOTS; k++) {
+        if (e->slot[k].exchanged) cuda->event_destroy(e->slot[k].exchanged);
+    }
+    if (e->beside) cuda->stream_destroy(e->beside);
+}
+
 static void destroy(void *self)
 {
     staged_endpoint *e = self;
@@ -87,7 +108,7 @@ static void destroy(void *self)
     else if (e->transport.destroy) e->transport.destroy(e->transport.self);
     int device = hlq_order_enter(&e->order);
     if (!e->in_use) free_rooms(e);
-    if (e->moved) e->order.cuda->event_destroy(e->moved);
+    free_events(e);
     hlq_order_leave(&e->order, device);
     hlq_order_close(&e->order);
     while (e->spare) {
@@ -106,7 +127,7 @@ static staged_endpoint *new_endpoint(const hlq_staged_parts *parts, const hlq_op
 {
     size_t n = (size_t)parts->device.size;
     staged_endpoint *e = calloc(1, sizeof *e);
-    hlq_message *messages = calloc(6 * n, sizeof *messages);
+    hlq_message *messages = calloc((2 + 4 * SLOTS) * n, sizeof *messages);
     if (!e || !messages) {
         free(e);
         free(messages);
@@ -120,8 +141,10 @@ static staged_endpoint *new_endpoint(const hlq_staged_parts *parts, const hlq_op
     e->piece_bytes = parts->piece_bytes;
     e->timeout_s = hlq_creation_timeout(options);
     e->messages = messages;
-    e->slot[0].there = messages + 2 * n;
-    e->slot[0].here = messages + 4 * n;
+    for (size_t k = 0; k < SLOTS; k++) {
+        e->slot[k].there = messages + (2 + 4 * k) * n;
+        e->slot[k].here = messages + (4 + 4 * k) * n;
+    }
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->changed, NULL);
     return e;
@@ -134,7 +157,7 @@ static hlq_status open_device(staged_endpoint *e, char *error)
     hlq_status status = hlq_order_check(&e->order, code, "find the current device", error);
     if (status == HLQ_OK) status = hlq_order_open(&e->order, error);
     if (status != HLQ_OK) return status;
-    code = e->order.cuda->event_create(&e->moved);
+    code = make_events(e);
     return hlq_order_check(&e->order, code, "make an event", error);
 }
 

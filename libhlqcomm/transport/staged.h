@@ -52,7 +52,10 @@ typedef struct staged_slot {
     hlq_message *there, *here; /* on the device; in pinned memory */
     hlq_message in;            /* all that comes, of here */
     char *memory;
+    hlq_event exchanged;
 } staged_slot;
+
+enum { SLOTS = 2 };
 
 typedef struct staged_endpoint {
     hlq_cuda_order order; /* first: cuda_order.h */
@@ -62,8 +65,10 @@ typedef struct staged_endpoint {
     double timeout_s;
     size_t piece_bytes;    /* of a message in one exchange */
     hlq_message *messages; /* 2 × size entries: of what is being put onto a stream */
-    staged_slot slot[1];
+    staged_slot slot[SLOTS];
     staged_room *room; /* newest first */
+    hlq_stream beside; /* for exchanges of pieces, while the caller's stream copies others */
+    hlq_event copied;  /* on the caller's, what the next exchange sends */
     hlq_event moved;   /* on the stream, behind the last exchange */
     int has_moved;
 

@@ -185,6 +185,46 @@ static hlq_status check_lengths(const staged_endpoint *e, const load *l, char *e
     return HLQ_OK;
 }
 
+/* Piece k on its way out, and its exchange, which goes on beside the stream. */
+static int begin_piece(staged_endpoint *e, const load *l, size_t k)
+{
+    const hlq_cuda_calls *cuda = e->order.cuda;
+    staged_slot *s = &e->slot[k % SLOTS];
+    place(e, l, k, s);
+    int code = copy_out(e, s, l->stream);
+    if (!code) code = cuda->event_record(e->copied, l->stream);
+    if (!code) code = cuda->stream_wait(e->beside, e->copied);
+    if (!code) code = launch(e, l, s, e->beside);
+    if (!code) code = cuda->event_record(s->exchanged, e->beside);
+    return code;
+}
+
+static int end_piece(staged_endpoint *e, const load *l, size_t k)
+{
+    staged_slot *s = &e->slot[k % SLOTS];
+    int code = e->order.cuda->stream_wait(l->stream, s->exchanged);
+    return code ? code : copy_in(e, s, l->stream);
+}
+
+/*
+ * In pieces, of which two have memory: while one is exchanged, the one before is copied in, and
+ * the next one out.
+ *
+ *   stream   out 0 │ out 1 │ in 0 │ out 2 │ in 1 │ out 3 │ …
+ *   beside         │   exchange 0 │  exchange 1  │  exchange 2 …
+ */
+static int put_pieces(staged_endpoint *e, const load *l, size_t pieces, size_t bytes)
+{
+    char *memory = e->room ? e->room->memory : NULL;
+    int code = 0;
+    for (size_t k = 0; k < SLOTS && memory; k++) e->slot[k].memory = memory + k * bytes;
+    for (size_t k = 0; k < pieces + SLOTS && !code; k++) {
+        if (k >= SLOTS) code = end_piece(e, l, k - SLOTS);
+        if (!code && k < pieces) code = begin_piece(e, l, k);
+    }
+    return code;
+}
+
 /* All of it, in one exchange or in pieces. */
 static hlq_status put(staged_endpoint *e, load *l, char *error)
 {
@@ -192,12 +232,13 @@ static hlq_status put(staged_endpoint *e, load *l, char *error)
     if (e->size == 1) return HLQ_OK;
     if (check_lengths(e, l, error) != HLQ_OK) return HLQ_E_INVALID;
     l->is_direct = e->is_direct && !l->is_sum;
-    l->most = SIZE_MAX;
+    l->most = l->is_direct ? SIZE_MAX : e->piece_bytes;
     s->memory = NULL;
+    size_t pieces = l->longest / l->most + (l->longest % l->most != 0);
     size_t bytes = l->is_direct ? 0 : place(e, l, 0, s);
-    if (reserve(e, bytes, error) != HLQ_OK) return HLQ_E_NOMEM;
+    if (reserve(e, pieces > 1 ? SLOTS * bytes : bytes, error) != HLQ_OK) return HLQ_E_NOMEM;
     int device = hlq_order_enter(&e->order);
-    int code = put_whole(e, l);
+    int code = pieces > 1 ? put_pieces(e, l, pieces, bytes) : put_whole(e, l);
     if (!e->order.cuda->event_record(e->moved, l->stream)) e->has_moved = 1;
     hlq_order_leave(&e->order, device);
     if (code != OUT_OF_MEMORY) return hlq_order_check(&e->order, code, "stage messages", error);
