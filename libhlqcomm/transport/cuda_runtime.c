@@ -75,10 +75,16 @@ static int event_record(hlq_event event, hlq_stream stream)
     return cudaEventRecord(event, stream);
 }
 
+/* While any thread captures, others may only ask if they say that they know. */
 static int event_query(hlq_event event)
 {
     _Static_assert((int)cudaErrorNotReady == (int)HLQ_CUDA_NOT_READY, "the same error");
-    return cudaEventQuery(event);
+    enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+    int failed = cudaThreadExchangeStreamCaptureMode(&mode);
+    if (failed) return failed;
+    int code = cudaEventQuery(event);
+    failed = cudaThreadExchangeStreamCaptureMode(&mode);
+    return failed ? failed : code;
 }
 
 const hlq_cuda_calls hlq_cuda_runtime = {

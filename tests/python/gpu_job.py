@@ -7,6 +7,7 @@ communicator that are tried, and FSDP has no collectives to make.
 import os
 import sys
 
+import hlqtorch
 import torch
 import torch.distributed as dist
 from hlqtorch.dist.comm_hooks import HLQState, hlq_ddp_comm_hook
@@ -104,6 +105,28 @@ def check_early_all_gather(device: torch.device) -> None:
     check(error < 1e-3, f"an early all-gather at 8 bits, error {error:.1e}")
 
 
+def check_backend(device: torch.device) -> None:
+    """Backend hlq compresses CUDA tensors on a stream; in a graph, too."""
+    group = dist.new_group(backend="hlq", pg_options=hlqtorch.HLQOptions(bits=4.0))
+    ranks = dist.get_world_size()
+    parts = [batch(0, rank, device) for rank in range(ranks)]
+    exact = {"sum": sum(part.double() for part in parts)}
+    limit = 1e-9 if ranks == 1 else 4 * UNIFORM
+    x = parts[dist.get_rank()].clone()
+    work = dist.all_reduce(x, group=group, async_op=True)
+    work.wait()
+    check(vnmse({"sum": x}, exact) < limit, "backend hlq, all-reduce")
+    calls = hlqtorch.stats(group).calls
+    check(calls == (ranks > 1), f"backend hlq compressed {calls} calls")
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        dist.all_reduce(x, group=group)
+    for _ in range(2):
+        x.copy_(parts[dist.get_rank()])
+        graph.replay()
+        check(vnmse({"sum": x}, exact) < limit, "backend hlq in a graph")
+
+
 def main() -> None:
     rank = int(os.environ["LOCAL_RANK"])
     device = torch.device("cuda", rank)
@@ -112,6 +135,7 @@ def main() -> None:
     check_hook(device)
     check_fsdp(device)
     check_early_all_gather(device)
+    check_backend(device)
     torch.cuda.synchronize()
     dist.destroy_process_group()
 

@@ -38,10 +38,14 @@ vector<c10::weak_intrusive_ptr<HLQBackend>> living;
 
 void remember(const intrusive_ptr<HLQBackend> &backend)
 {
+    /* A backend's memory goes with the last pointer to it. That takes the GIL, for which another
+     * thread may be keeping us waiting that wants the lock. */
+    vector<c10::weak_intrusive_ptr<HLQBackend>> ended;
     std::lock_guard<std::mutex> lock(living_mutex);
-    living.erase(
-        std::remove_if(living.begin(), living.end(), [](const auto &one) { return one.expired(); }),
-        living.end());
+    const auto first = std::partition(living.begin(), living.end(),
+                                      [](const auto &one) { return !one.expired(); });
+    std::move(first, living.end(), std::back_inserter(ended));
+    living.erase(first, living.end());
     living.emplace_back(backend);
 }
 
@@ -52,7 +56,13 @@ HLQBackend::HLQBackend(intrusive_ptr<c10d::Store> store, int rank, vector<int64_
     : Backend(rank, static_cast<int>(global_ranks.size())), store_(std::move(store)),
       global_ranks_(std::move(global_ranks)), inner_(std::move(inner)),
       options_(std::move(options)), makers_(std::move(makers)),
-      last_split_(intrusive_ptr<Backend>()), worker_([this] { return this->connect(); })
+      last_split_(intrusive_ptr<Backend>()), lane_([this](at::Device device) {
+          return makers_.cuda_comm(store_, rank_, global_ranks_, comm_timeout_s(), *options_,
+                                   this->inner(c10::DeviceType::CUDA), device);
+      }),
+      worker_([this] {
+          return makers_.comm(store_, rank_, global_ranks_, comm_timeout_s(), *options_);
+      })
 {
     init();
 }
@@ -68,10 +78,14 @@ intrusive_ptr<HLQBackend> HLQBackend::create(intrusive_ptr<c10d::Store> store, i
     return backend;
 }
 
-HLQBackend::~HLQBackend()
+HLQBackend::~HLQBackend() { release_resources(); }
+
+/* Nobody has it any more: called before memory goes, which those who only watch it keep. */
+void HLQBackend::release_resources()
 {
     WithoutGil released;
     worker_.stop();
+    lane_.stop();
 }
 
 void finish_backends(bool at_once)
@@ -91,12 +105,10 @@ void finish_backends(bool at_once)
     }
 }
 
-std::shared_ptr<Comm> HLQBackend::connect()
+double HLQBackend::comm_timeout_s() const
 {
-    const double seconds = options_->timeout_s > 0
-                               ? options_->timeout_s
-                               : std::chrono::duration<double>(options_->timeout).count();
-    return makers_.comm(store_, rank_, global_ranks_, seconds, *options_);
+    return options_->timeout_s > 0 ? options_->timeout_s
+                                   : std::chrono::duration<double>(options_->timeout).count();
 }
 
 /* Life of the group */
@@ -113,6 +125,7 @@ void HLQBackend::abort()
 {
     WithoutGil released;
     worker_.abort();
+    lane_.abort();
     for (const auto &[type, backend] : inner_) {
         backend->abort();
     }
@@ -122,9 +135,16 @@ void HLQBackend::shutdown()
 {
     WithoutGil released;
     worker_.stop();
+    lane_.stop();
     for (const auto &[type, backend] : inner_) {
         backend->shutdown();
     }
+}
+
+c10d::ErrorType HLQBackend::getError()
+{
+    const c10d::ErrorType error = worker_.error();
+    return error != c10d::ErrorType::SUCCESS ? error : lane_.error();
 }
 
 /* A copy: ProcessGroup::splitGroup() writes name and timeout of the new group into what it gets. */
@@ -192,17 +212,17 @@ void HLQBackend::enableCollectivesTiming()
 
 void HLQBackend::eagerConnectSingleDevice(at::Device device)
 {
-    inner(device.type()).eagerConnectSingleDevice(device);
+    inner(device.type())->eagerConnectSingleDevice(device);
 }
 
 std::shared_ptr<c10::Allocator> HLQBackend::getMemAllocator()
 {
-    return inner(c10::DeviceType::CUDA).getMemAllocator();
+    return inner(c10::DeviceType::CUDA)->getMemAllocator();
 }
 
 at::Tensor HLQBackend::allocateTensor(long size, at::TensorOptions options)
 {
-    return inner(options.device().type()).allocateTensor(size, options);
+    return inner(options.device().type())->allocateTensor(size, options);
 }
 
 bool HLQBackend::supportsTensorAlloc(c10::DeviceIndex device)
@@ -213,7 +233,7 @@ bool HLQBackend::supportsTensorAlloc(c10::DeviceIndex device)
 
 /* To the inner backend */
 
-c10d::Backend &HLQBackend::inner(c10::DeviceType type) const
+const intrusive_ptr<c10d::Backend> &HLQBackend::inner(c10::DeviceType type) const
 {
     const auto found = inner_.find(type);
     TORCH_CHECK_NOT_IMPLEMENTED(
@@ -221,13 +241,13 @@ c10d::Backend &HLQBackend::inner(c10::DeviceType type) const
         c10::DeviceTypeName(type, true), "; ",
         type == c10::DeviceType::CUDA ? "this torch has no NCCL, or there is no GPU"
                                       : "it serves tensors on cpu and cuda");
-    return *found->second;
+    return found->second;
 }
 
 c10d::Backend &HLQBackend::inner_of(const vector<at::Tensor> &tensors) const
 {
     /* An empty list is an error, and the inner backend says which. */
-    return inner(tensors.empty() ? c10::DeviceType::CPU : tensors.front().device().type());
+    return *inner(tensors.empty() ? c10::DeviceType::CPU : tensors.front().device().type());
 }
 
 c10d::Backend &HLQBackend::inner_of(const vector<vector<at::Tensor>> &lists,
@@ -287,7 +307,7 @@ intrusive_ptr<Work> HLQBackend::alltoall_base(at::Tensor &output, at::Tensor &in
                                               const c10d::AllToAllOptions &options)
 {
     return inner(input.device().type())
-        .alltoall_base(output, input, output_splits, input_splits, options);
+        ->alltoall_base(output, input, output_splits, input_splits, options);
 }
 
 intrusive_ptr<Work> HLQBackend::send(vector<at::Tensor> &tensors, int to, int tag)
@@ -307,7 +327,7 @@ intrusive_ptr<Work> HLQBackend::recvAnysource(vector<at::Tensor> &tensors, int t
 
 void HLQBackend::monitoredBarrier(const c10d::BarrierOptions &options, bool wait_all_ranks)
 {
-    inner(c10::DeviceType::CPU).monitoredBarrier(options, wait_all_ranks);
+    inner(c10::DeviceType::CPU)->monitoredBarrier(options, wait_all_ranks);
 }
 
 } // namespace hlqtorch

@@ -4,7 +4,8 @@
  * wants compressed go to libhlqcomm:
  *
  *     dist.all_reduce ─▶ compressible? ── no ──▶ inner backend, on the caller's thread
- *                              └── yes ──▶ Worker ─▶ Comm ─▶ MPI, or a gloo of its own
+ *                              ├── host ──▶ Worker ─▶ Comm ─▶ MPI, or a gloo of its own
+ *                              └── CUDA ──▶ StreamLane ─▶ Comm ─▶ NCCL
  *
  * Whether a call is compressible depends on what is the same on all ranks only: mode, operation,
  * dtype, device, sizes. Overrides the names that c10d has had since torch 2.11.
@@ -12,6 +13,7 @@
 #pragma once
 
 #include "backend_options.h"
+#include "backend_streams.h"
 #include "backend_work.h"
 
 #include <map>
@@ -31,7 +33,7 @@ struct Totals {
 /* By type of device; where there is none for a device, its tensors are refused. */
 using InnerBackends = std::map<c10::DeviceType, c10::intrusive_ptr<c10d::Backend>>;
 
-/* What is made in Python, by hlqtorch/dist/backend.py. Both are collective over the ranks, take the
+/* What is made in Python, by hlqtorch/dist/backend.py. All are collective over the ranks, take the
  * GIL, and throw what Python raised. ranks: of the default group, in the order of the group. */
 struct Makers {
     std::function<InnerBackends(const c10::intrusive_ptr<c10d::Store> &store, int rank,
@@ -41,6 +43,12 @@ struct Makers {
                                         const std::vector<int64_t> &ranks, double timeout_s,
                                         const BackendOptions &options)>
         comm;
+    /* For tensors of a CUDA device, over the NCCL that the inner backend for them has. */
+    std::function<std::shared_ptr<Comm>(
+        const c10::intrusive_ptr<c10d::Store> &store, int rank, const std::vector<int64_t> &ranks,
+        double timeout_s, const BackendOptions &options,
+        const c10::intrusive_ptr<c10d::Backend> &inner, at::Device device)>
+        cuda_comm;
 };
 
 class HLQBackend : public c10d::Backend {
@@ -51,6 +59,7 @@ public:
     HLQBackend(c10::intrusive_ptr<c10d::Store> store, int rank, std::vector<int64_t> global_ranks,
                InnerBackends inner, c10::intrusive_ptr<BackendOptions> options, Makers makers);
     ~HLQBackend() override;
+    void release_resources() override;
 
     Totals totals();
     void reset_totals();
@@ -60,7 +69,7 @@ public:
     void setTimeout(std::chrono::milliseconds timeout) override;
     void abort() override;
     void shutdown() override;
-    c10d::ErrorType getError() override { return worker_.error(); }
+    c10d::ErrorType getError() override;
     void setSequenceNumberForGroup() override;
     uint64_t getSequenceNumberForGroup() override;
     void enableCollectivesTiming() override;
@@ -135,7 +144,7 @@ public:
 private:
     struct Request; /* a compressed collective, before it is a job */
 
-    c10d::Backend &inner(c10::DeviceType type) const;
+    const c10::intrusive_ptr<c10d::Backend> &inner(c10::DeviceType type) const;
     c10d::Backend &inner_of(const std::vector<at::Tensor> &tensors) const;
     c10d::Backend &inner_of(const std::vector<std::vector<at::Tensor>> &lists,
                             const std::vector<at::Tensor> &tensors) const;
@@ -146,9 +155,13 @@ private:
                                        const c10d::ReduceOp &op) const;
     std::optional<Mode> compresses_gather(const std::vector<at::Tensor> &inputs) const;
     c10::intrusive_ptr<c10d::Work> submit(Request request);
+    c10::intrusive_ptr<c10d::Work> submit_host(Request request);
+    c10::intrusive_ptr<c10d::Work> submit_cuda(const Request &request);
+    void make(const Request &request, Comm *comm, hlq_stream stream,
+              const std::function<void(const Collective &)> &make);
     std::chrono::milliseconds timeout_or(std::chrono::milliseconds of_call) const;
     void count(const Collective &collective, Comm *comm);
-    std::shared_ptr<Comm> connect();
+    double comm_timeout_s() const;
 
     const c10::intrusive_ptr<c10d::Store> store_;
     const std::vector<int64_t> global_ranks_;
@@ -160,6 +173,7 @@ private:
     std::atomic<uint64_t> compressed_calls_{0};
     std::mutex totals_mutex_;
     Totals totals_;
+    StreamLane lane_;
     Worker worker_; /* last: its thread uses the rest */
 };
 

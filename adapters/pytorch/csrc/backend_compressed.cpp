@@ -21,9 +21,9 @@ struct HLQBackend::Request {
     c10d::ReduceOp op;
     Mode mode;
     std::chrono::milliseconds timeout;
-    vector<at::Tensor> inputs;    /* for the profiler */
+    vector<at::Tensor> inputs;
     c10::IValue value;            /* of the future */
-    std::function<Packed()> pack; /* on the worker's thread */
+    std::function<Packed()> pack; /* on the worker's thread, or the lane's stream */
 };
 
 namespace {
@@ -118,11 +118,12 @@ std::optional<Mode> HLQBackend::compresses(int64_t bytes, const at::Tensor &firs
     if (!mode.compress || size_ == 1 || bytes < mode.min_bytes || bytes == 0) {
         return std::nullopt;
     }
-    if (!first.is_cpu()) {
-        TORCH_WARN_ONCE("backend hlq compresses tensors in host memory only; those on ",
-                        first.device().type(), " are reduced exactly");
-        return std::nullopt;
-    }
+    const bool is_of_host =
+        mode.target_nmse > 0 || mode.max_error > 0 || mode.algorithm == HLQ_ALG_MODQ;
+    TORCH_CHECK_NOT_IMPLEMENTED(
+        first.is_cpu() || !is_of_host,
+        "CUDA tensors are compressed by bits, with twoshot, oneshot or "
+        "hierarchical; target_nmse, max_error and modq are for host tensors");
     return mode;
 }
 
@@ -155,24 +156,49 @@ std::chrono::milliseconds HLQBackend::timeout_or(std::chrono::milliseconds of_ca
                                    : options_->timeout;
 }
 
+void HLQBackend::make(const Request &request, Comm *comm, hlq_stream stream,
+                      const std::function<void(const Collective &)> &make)
+{
+    const Packed packed = pack_or_refuse(request.pack, comm);
+    const hlq_op op = request.op.op_ == c10d::ReduceOp::AVG ? HLQ_AVG : HLQ_SUM;
+    const Collective collective = {request.operation,   packed.input, packed.output, op,
+                                   request.mode.call(), stream};
+    make(collective);
+    if (packed.unpack) {
+        packed.unpack();
+    }
+    count(collective, comm);
+}
+
+intrusive_ptr<Work> HLQBackend::submit_host(Request request)
+{
+    auto work = c10::make_intrusive<HLQWork>(rank_, request.type, request.title, request.inputs,
+                                             request.value, getSequenceNumberForGroup());
+    const auto timeout = timeout_or(request.timeout);
+    auto run = [this, request = std::move(request)](Comm *comm, const Comm::Watch &watch) {
+        make(request, comm, nullptr,
+             [&](const Collective &collective) { comm->run(collective, watch); });
+    };
+    worker_.submit({work, timeout, true, std::move(run)});
+    return work;
+}
+
+intrusive_ptr<Work> HLQBackend::submit_cuda(const Request &request)
+{
+    auto work = c10::make_intrusive<StreamWork>(rank_, request.type, request.title, request.inputs,
+                                                request.value, getSequenceNumberForGroup());
+    lane_.submit({work, request.inputs, [&](Comm *comm, hlq_stream stream) {
+                      make(request, comm, stream,
+                           [&](const Collective &collective) { comm->put(collective); });
+                  }});
+    return work;
+}
+
 intrusive_ptr<Work> HLQBackend::submit(Request request)
 {
-    const uint64_t sequence = getSequenceNumberForGroup();
+    const bool is_cuda = request.inputs.front().is_cuda();
+    auto work = is_cuda ? submit_cuda(request) : submit_host(std::move(request));
     compressed_calls_++;
-    auto work = c10::make_intrusive<HLQWork>(rank_, request.type, request.title, request.inputs,
-                                             std::move(request.value), sequence);
-    const hlq_op op = request.op.op_ == c10d::ReduceOp::AVG ? HLQ_AVG : HLQ_SUM;
-    auto run = [this, pack = std::move(request.pack), operation = request.operation, op,
-                mode = request.mode](Comm *comm, const Comm::Watch &watch) {
-        const Packed packed = pack_or_refuse(pack, comm);
-        const Collective collective = {operation, packed.input, packed.output, op, mode.call()};
-        comm->run(collective, watch);
-        if (packed.unpack) {
-            packed.unpack();
-        }
-        count(collective, comm);
-    };
-    worker_.submit({work, timeout_or(request.timeout), true, std::move(run)});
     return work;
 }
 
@@ -302,7 +328,10 @@ intrusive_ptr<Work> HLQBackend::barrier(const c10d::BarrierOptions &options)
 {
     const bool on_cuda =
         options.device && options.device->is_cuda() && inner_.count(c10::DeviceType::CUDA) > 0;
-    auto entered = inner(on_cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU).barrier(options);
+    if (on_cuda) {
+        lane_.join(); /* NCCL's barrier is one of the current stream */
+    }
+    auto entered = inner(on_cuda ? c10::DeviceType::CUDA : c10::DeviceType::CPU)->barrier(options);
     if (!worker_.busy()) {
         return entered;
     }

@@ -63,6 +63,15 @@ InnerBackends inner_from(const py::dict &backends)
     return inner;
 }
 
+/* What a communicator gets of a group's options, as Python's keywords. */
+py::dict for_comm(const BackendOptions &options)
+{
+    return py::dict(py::arg("lattice") = hlq_lattice_name(options.lattice),
+                    py::arg("seed") = options.seed,
+                    py::arg("topology") = hlq_topology_name(options.topology),
+                    py::arg("dither") = options.dither, py::arg("threads") = options.threads);
+}
+
 Makers makers_from(const py::object &python)
 {
     Makers makers;
@@ -78,11 +87,16 @@ Makers makers_from(const py::object &python)
         return in_python<std::shared_ptr<Comm>>([&] {
             return shared
                 ->attr("comm")(store, rank, ranks, options.transport, timeout_s,
-                               py::arg("lattice") = hlq_lattice_name(options.lattice),
-                               py::arg("seed") = options.seed,
-                               py::arg("topology") = hlq_topology_name(options.topology),
-                               py::arg("dither") = options.dither,
-                               py::arg("threads") = options.threads)
+                               **for_comm(options))
+                .template cast<std::shared_ptr<Comm>>();
+        });
+    };
+    makers.cuda_comm = [shared](const auto &store, int rank, const auto &ranks, double timeout_s,
+                                const auto &options, const auto &inner, at::Device device) {
+        return in_python<std::shared_ptr<Comm>>([&] {
+            return shared
+                ->attr("cuda_comm")(store, rank, ranks, inner, static_cast<int>(device.index()),
+                                    timeout_s, **for_comm(options))
                 .template cast<std::shared_ptr<Comm>>();
         });
     };

@@ -14,15 +14,6 @@ namespace {
 /* Of this thread, if it is a worker's: works that end here cannot be waited for here. */
 thread_local bool on_worker = false;
 
-c10d::ErrorType kind_of(hlq_status status)
-{
-    switch (status) {
-    case HLQ_E_TIMEOUT: return c10d::ErrorType::TIMEOUT;
-    case HLQ_E_REMOTE: return c10d::ErrorType::REMOTE_ERROR;
-    default: return c10d::ErrorType::COMM_ERROR;
-    }
-}
-
 /* The sentence of a failure. A rank that does not answer may be well, and in another collective:
  * whether to compress, each rank decides for itself. */
 Failure explained(const Failure &failure)
@@ -41,6 +32,29 @@ Failure aborted() { return Failure(HLQ_E_BROKEN, "the process group was aborted"
 
 } // namespace
 
+c10d::ErrorType kind_of(hlq_status status)
+{
+    switch (status) {
+    case HLQ_E_TIMEOUT: return c10d::ErrorType::TIMEOUT;
+    case HLQ_E_REMOTE: return c10d::ErrorType::REMOTE_ERROR;
+    default: return c10d::ErrorType::COMM_ERROR;
+    }
+}
+
+std::vector<at::Tensor> tensors_of(const c10::IValue &value)
+{
+    if (value.isTensorList()) {
+        return value.toTensorVector();
+    }
+    std::vector<at::Tensor> tensors;
+    for (const c10::IValue &list : value.toListRef()) {
+        for (const at::Tensor &tensor : list.toTensorVector()) {
+            tensors.push_back(tensor);
+        }
+    }
+    return tensors;
+}
+
 HLQWork::HLQWork(int rank, c10d::OpType type, const char *title,
                  const std::vector<at::Tensor> &inputs, c10::IValue value, uint64_t sequence)
     : Work(rank, type, title, inputs), value_(std::move(value)), sequence_(sequence),
@@ -55,20 +69,6 @@ bool HLQWork::wait(std::chrono::milliseconds timeout)
                 "a callback of one compressed collective waits for another, which would only start "
                 "after the callback; chain a second callback instead");
     return Work::wait(timeout);
-}
-
-std::vector<at::Tensor> HLQWork::result()
-{
-    if (value_.isTensorList()) {
-        return value_.toTensorVector();
-    }
-    std::vector<at::Tensor> tensors;
-    for (const c10::IValue &list : value_.toListRef()) {
-        for (const at::Tensor &tensor : list.toTensorVector()) {
-            tensors.push_back(tensor);
-        }
-    }
-    return tensors;
 }
 
 void HLQWork::end(std::exception_ptr error)

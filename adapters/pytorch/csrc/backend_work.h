@@ -21,18 +21,20 @@
 
 namespace hlqtorch {
 
+/* Tensors of what a future holds: a list of them, or a list of lists. */
+std::vector<at::Tensor> tensors_of(const c10::IValue &value);
+
+c10d::ErrorType kind_of(hlq_status status);
+
 /* One collective under way. Ends with its tensors, or with an exception, on the worker's thread. */
 class HLQWork : public c10d::Work {
 public:
-    /*
-     * value: what the future holds when all went well: a list of tensors, for all-gather into lists
-     * a list of those. inputs: for the profiler.
-     */
+    /* value: what the future holds when all went well. inputs: for the profiler. */
     HLQWork(int rank, c10d::OpType type, const char *title, const std::vector<at::Tensor> &inputs,
             c10::IValue value, uint64_t sequence);
 
     bool wait(std::chrono::milliseconds timeout) override;
-    std::vector<at::Tensor> result() override;
+    std::vector<at::Tensor> result() override { return tensors_of(value_); }
     c10::intrusive_ptr<c10::ivalue::Future> getFuture() override { return future_; }
     uint64_t getSequencenumber() const override { return sequence_; }
 

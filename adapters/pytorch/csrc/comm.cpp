@@ -9,7 +9,7 @@
 
 #include <c10/core/ScalarType.h>
 
-#include <thread>
+#include <chrono>
 
 namespace py = pybind11;
 
@@ -221,10 +221,34 @@ Comm::Comm(hlq_comm *handle, Over over)
 
 Comm::~Comm() { close(); }
 
+void Comm::end_watching()
+{
+    std::thread watcher;
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        is_closing_ = true;
+        watcher.swap(watcher_);
+    }
+    closing_.notify_all();
+    if (watcher.joinable()) {
+        watcher.join();
+    }
+}
+
 void Comm::close()
 {
+    end_watching();
     std::lock_guard<std::mutex> lock(mutex_);
     close_locked();
+}
+
+void Comm::abandon()
+{
+    end_watching();
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (handle_ != nullptr) {
+        abandon_locked({});
+    }
 }
 
 void Comm::close_locked()
@@ -283,7 +307,7 @@ void Comm::collect(hlq_operation operation, const at::Tensor &input, const at::T
                    uintptr_t stream)
 {
     std::lock_guard<std::mutex> lock(mutex_);
-    hlq_comm *comm = open_handle();
+    open_handle();
     std::optional<Collective> collective;
     try {
         collective = check_collective(operation, input, output, names, residual, size_, over_);
@@ -294,19 +318,48 @@ void Comm::collect(hlq_operation operation, const at::Tensor &input, const at::T
         refuse_locked();
         throw;
     }
-    const hlq_status status = start(comm, *collective, nullptr);
+    call_locked(*collective);
+}
+
+void Comm::put(const Collective &collective)
+{
+    std::lock_guard<std::mutex> lock(mutex_);
+    open_handle();
+    call_locked(collective);
+}
+
+/* From start to end, or onto its stream. */
+void Comm::call_locked(const Collective &collective)
+{
+    if (over_ == Over::nccl && !watcher_.joinable() && !is_closing_) {
+        watcher_ = std::thread([this] { watch_streams(); });
+    }
+    const hlq_status status = start(handle_, collective, nullptr);
     if (status != HLQ_OK) {
-        throw Failure(status, hlq_comm_last_error(comm));
+        throw Failure(status, hlq_comm_last_error(handle_));
+    }
+}
+
+void Comm::watch_streams()
+{
+    const auto look = std::chrono::milliseconds(100);
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!closing_.wait_for(lock, look, [this] { return is_closing_; })) {
+        if (hlq_comm_async_error(handle_) != HLQ_OK) {
+            return; /* work under way was ended; the next call says why */
+        }
     }
 }
 
 void Comm::check()
 {
     std::lock_guard<std::mutex> lock(mutex_);
-    hlq_comm *comm = open_handle();
-    const hlq_status status = hlq_comm_async_error(comm);
+    if (handle_ == nullptr) {
+        return;
+    }
+    const hlq_status status = hlq_comm_async_error(handle_);
     if (status != HLQ_OK) {
-        throw Failure(status, hlq_comm_last_error(comm));
+        throw Failure(status, hlq_comm_last_error(handle_));
     }
 }
 

@@ -9,10 +9,12 @@
 #include <hlqcomm/hlqcomm.h>
 #include <pybind11/pybind11.h>
 
+#include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 
 namespace hlqtorch {
 
@@ -67,6 +69,10 @@ public:
     /* Throws if what was put onto streams has failed by now. */
     void check();
 
+    /* Puts a collective on CUDA tensors, whose arguments are valid by construction, onto its
+     * stream. */
+    void put(const Collective &collective);
+
     /*
      * Runs a collective whose arguments are valid by construction. Unlike collect() it never
      * measures what pays (hlq_options.probe), so that results are the same on every run. When watch
@@ -89,11 +95,17 @@ public:
     /* Frees everything; later calls raise. Harmless when repeated. */
     void close();
 
+    /* The same, but nobody waits for what is under way, which may take until the timeout. */
+    void abandon();
+
 private:
     hlq_comm *open_handle();
+    void call_locked(const Collective &collective);
     void refuse_locked();
     void close_locked();
     void abandon_locked(const Collective &collective);
+    void watch_streams();
+    void end_watching();
     hlq_plan_info plan_locked(hlq_operation operation, size_t count, hlq_dtype dtype, hlq_op op,
                               const hlq_call &call);
 
@@ -101,6 +113,12 @@ private:
     hlq_comm *handle_;
     const Over over_;
     const int rank_, size_;
+
+    /* Over NCCL, from the first call on: what hangs on a stream ends when its time is over, even if
+     * the program waits for that stream, and makes no call that would look. */
+    std::thread watcher_;
+    std::condition_variable closing_;
+    bool is_closing_ = false;
 };
 
 /* Dtypes that gradients with error feedback may have; throws for others. */

@@ -219,8 +219,9 @@ class Comm:
 class HLQOptions(Backend.Options):
     """What a process group of backend ``hlq`` compresses, and how: its ``pg_options``.
 
-    Sums and averages (all-reduce, reduce-scatter, also coalesced) of floating-point host tensors
-    are compressed, everything else is exact. Equal on all ranks of the group, timeout excepted.
+    Sums and averages (all-reduce, reduce-scatter, also coalesced) of floating-point tensors are
+    compressed, everything else is exact. Those of CUDA devices by bits alone, over NCCL whatever
+    the transport. Equal on all ranks of the group, timeout excepted.
     """
 
     def __init__(

@@ -110,7 +110,7 @@ def _nccl(library: str) -> Iterator[Finding]:
     elif torch.cuda.is_available():
         yield Finding(
             "libhlqcomm",
-            "without NCCL: CUDA tensors go uncompressed",
+            "without NCCL: CUDA tensors cannot be compressed",
             "build libhlqcomm with a CUDA toolkit, then hlqtorch again",
         )
 

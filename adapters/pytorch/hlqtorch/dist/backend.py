@@ -3,7 +3,8 @@
     dist.init_process_group("hlq", pg_options=hlqtorch.HLQOptions(bits=4))
 
 Exact, and bit for bit what gloo (or NCCL) gives, unless told otherwise; then sums and averages of
-floating-point host tensors above a size are compressed. C++ (csrc/backend.h) does the collectives;
+floating-point tensors above a size are compressed: those of the host by a thread, those of CUDA
+devices, over NCCL, on a stream. C++ (csrc/backend.h) does the collectives;
 here is what happens once per group: the inner backends, the check that all ranks were told the
 same, and the communicator, made at the first compressed call.
 """
@@ -22,6 +23,7 @@ from torch.distributed import PrefixStore, Store
 
 from .. import _C, errors
 from .._C import Comm, HLQBackend, HLQOptions
+from .connect import nccl_comm
 from .launcher import place
 from .stats import HLQStats
 
@@ -144,7 +146,7 @@ def reset_stats(group: dist.ProcessGroup | None = None) -> None:
 
 
 class _Makers:
-    """What C++ calls back for; makes inner backends and communicators. Both are collective."""
+    """What C++ calls back for; makes inner backends and communicators. All are collective."""
 
     @staticmethod
     def inner(store: Store, rank: int, size: int, timeout: float) -> dict[str, Backend]:
@@ -194,6 +196,32 @@ class _Makers:
                 )
         carrier = dist.ProcessGroupGloo(store, rank, len(ranks), timeout=duration)
         return Comm.backend(carrier, **options)
+
+    @staticmethod
+    def cuda_comm(
+        store: Store,
+        rank: int,
+        ranks: Sequence[int],
+        inner: Backend,
+        device: int,
+        timeout: float,
+        **options: str | int,
+    ) -> Comm:
+        """A communicator for tensors of a CUDA device, over the NCCL of an inner backend.
+
+        Split off from it: what is exact and what is compressed do not meet.
+        """
+        store = PrefixStore("hlq-cuda", store).clone()
+        store.set_timeout(datetime.timedelta(seconds=timeout))
+        _meet(store, rank, ranks)
+        if not _all_agree(store, "nccl", bool(_C.nccl_library()), len(ranks)):
+            raise errors.HLQUnsupportedError(
+                "CUDA tensors are compressed over NCCL, which libhlqcomm does not find on all "
+                "ranks; python -m hlqtorch.doctor tells of one of them"
+            )
+        with torch.cuda.device(device):
+            made = nccl_comm(inner)
+            return Comm.nccl(made, timeout=timeout, min_bytes=0, probe=False, **options)
 
 
 def _meet(store: Store, rank: int, ranks: Sequence[int]) -> None:

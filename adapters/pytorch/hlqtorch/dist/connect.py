@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 import torch.distributed as dist
+from torch._C._distributed_c10d import Backend
 
 from .._C import Comm
 from .launcher import place
@@ -48,24 +49,27 @@ def _is_of_cuda(group: dist.ProcessGroup | None) -> bool:
     return str(dist.get_backend(group)) == "nccl"
 
 
-def _nccl_comm(group: dist.ProcessGroup | None) -> int:
-    """The group's ncclComm_t, for the current device. Collective: its first use makes it.
+def nccl_comm(backend: Backend) -> int:
+    """The backend's ncclComm_t, for the current device. Collective: its first use makes it.
 
     Raises:
-        ValueError: the group has no NCCL, or torch does not show its communicator.
+        ValueError: it is none of NCCL, or torch does not show its communicator.
     """
-    chosen = group if group is not None else dist.group.WORLD
-    if not torch.cuda.is_available() or not dist.is_nccl_available():
-        raise ValueError("transport 'nccl' needs a GPU and a torch with NCCL; there is none here")
-    backend = chosen._get_backend(torch.device("cuda"))
     show = getattr(backend, "_comm_ptr", None)
     if show is None:
         raise ValueError(
             f"transport 'nccl' needs a process group over NCCL and torch 2.8 or newer; this is "
             f"{type(backend).__name__} of torch {torch.__version__}"
         )
-    dist.all_reduce(torch.zeros(1, device="cuda"), group=group)
+    backend.allreduce([torch.zeros(1, device="cuda")]).wait()
     return int(show())
+
+
+def _backend_of_cuda(group: dist.ProcessGroup | None) -> Backend:
+    if not torch.cuda.is_available() or not dist.is_nccl_available():
+        raise ValueError("transport 'nccl' needs a GPU and a torch with NCCL; there is none here")
+    chosen = group if group is not None else dist.group.WORLD
+    return chosen._get_backend(torch.device("cuda"))
 
 
 def connect(
@@ -103,7 +107,8 @@ def connect(
         raise RuntimeError("call torch.distributed.init_process_group() first")
     ranks = dist.get_process_group_ranks(group if group is not None else dist.group.WORLD)
     if transport == "nccl" or (transport == "auto" and _is_of_cuda(group)):
-        return Comm.nccl(_nccl_comm(group), timeout=timeout, **options), "nccl"
+        backend = _backend_of_cuda(group)
+        return Comm.nccl(nccl_comm(backend), timeout=timeout, **options), "nccl"
     if transport != "process_group":
         fits: list[bool | None] = [None] * len(ranks)
         dist.all_gather_object(fits, _mpi_fits(), group=group)
