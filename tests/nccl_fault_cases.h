@@ -82,6 +82,7 @@ static inline void fault_body(test_rank *me, void *argument)
     float *send = pair_memory((COUNT + 1) * sizeof *send),
           *recv = pair_memory((COUNT + 1) * sizeof *recv);
     pair_open(me, &options, 0, &p);
+    pair_rounds(&p, 1);
     for (int i = 0; i < COUNT; i++) send[i] = (float)sin(i + me->rank);
     for (int i = 0; i < COUNT; i++) recv[i] = 1;
     rank_barrier(me);

@@ -9,6 +9,8 @@
 #include "hlq_test.h"
 #include "ranks.h"
 
+#include <collective/device/device.h>
+
 typedef struct {
     test_rank *me;
     hlq_comm *host, *nccl;
@@ -26,6 +28,12 @@ void *pair_memory(size_t bytes);
 void pair_free(void *memory);
 void pair_put(void *to, const void *from, size_t bytes);
 void pair_get(void *to, const void *from, size_t bytes);
+
+/* Messages of any length go in rounds from now on, or none does. */
+static inline void pair_rounds(const pair *p, int are_rounds)
+{
+    p->nccl->device->round_bytes = are_rounds ? 0 : SIZE_MAX;
+}
 
 void pair_synchronize(const pair *p);
 

@@ -21,8 +21,12 @@ typedef struct work {
 static _Thread_local int is_host_function;
 enum { NOT_PERMITTED = 800 };
 
+/* Streams that wait for an event of the graph's join it. What all of them are given is one line of
+   work, in the order in which it was given; each must be waited for before the capture ends. */
+enum { JOINED = 4 };
 struct stand_in_graph {
     work *first, **end;
+    hlq_stream joined[JOINED];
 };
 
 struct CUstream_st {
@@ -31,12 +35,14 @@ struct CUstream_st {
     pthread_cond_t changed;
     work *first, **end;
     stand_in_graph *capture;
+    int is_awaited; /* what it has of the capture, by the stream that this began with */
     int is_busy, is_over;
 };
 
 struct CUevent_st {
     int recorded, reached; /* how often: the event is pending while they differ */
     int is_destroyed;      /* as soon as it is not pending */
+    hlq_stream captured;   /* it stands for a place in this stream's graph */
 };
 static pthread_mutex_t event_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -98,6 +104,7 @@ int stand_in_put(hlq_stream s, void (*run)(void *argument), const void *argument
     if (bytes) memcpy(w->argument, argument, bytes);
     pthread_mutex_lock(&s->lock);
     work ***end = s->capture ? &s->capture->end : &s->end;
+    s->is_awaited = 0;
     **end = w;
     *end = &w->next;
     pthread_cond_broadcast(&s->changed);
@@ -142,7 +149,28 @@ stand_in_graph *stand_in_captured(hlq_stream s)
     stand_in_graph *graph = s->capture;
     s->capture = NULL;
     pthread_mutex_unlock(&s->lock);
+    for (int i = 0; i < JOINED && graph->joined[i]; i++) {
+        hlq_stream joined = graph->joined[i];
+        joined->capture = NULL;
+        if (!joined->is_awaited) exit(2); /* cudaErrorStreamCaptureUnjoined */
+    }
     return graph;
+}
+
+static int join(hlq_stream s, hlq_event event)
+{
+    hlq_stream from = event->captured;
+    stand_in_graph *graph = from->capture;
+    int i = 0;
+    if (!graph) return CAPTURE_UNSUPPORTED;
+    if (!s->capture) {
+        while (i < JOINED && graph->joined[i]) i++;
+        if (i == JOINED) exit(2);
+        graph->joined[i] = s;
+        s->capture = graph;
+    }
+    from->is_awaited = 1;
+    return 0;
 }
 
 void stand_in_launch(const stand_in_graph *graph, hlq_stream s)
@@ -201,6 +229,8 @@ static void reach(void *argument)
 
 static int event_record(hlq_event event, hlq_stream s)
 {
+    event->captured = s->capture ? s : NULL;
+    if (s->capture) return 0;
     pthread_mutex_lock(&event_lock);
     event->recorded++;
     pthread_mutex_unlock(&event_lock);
@@ -235,6 +265,7 @@ static void wait_for(void *argument)
 static int stream_wait(hlq_stream s, hlq_event event)
 {
     wait_argument a = {event, event->recorded};
+    if (event->captured) return join(s, event);
     return stand_in_put(s, wait_for, &a, sizeof a);
 }
 

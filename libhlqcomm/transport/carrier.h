@@ -56,13 +56,23 @@ typedef struct hlq_carrier {
 
     /*
      * send[p] goes to rank p, recv[p] comes from there, for all p but the own rank. Lengths match;
-     * longest: of any message of any rank. All ranks make the same exchanges, also those that have
-     * no messages in one. Then: `bytes` of every rank, one behind the other in recv, where the own
+     * longest: of any message of any rank. All ranks make the same exchanges, but aside, also those
+     * that have no messages in one. Then: `bytes` of every rank, one behind the other in recv, where the own
      * are already. What does not arrive leaves nothing that could be taken for it.
      */
     hlq_status (*exchange)(void *self, const hlq_message *send, const hlq_message *recv,
                            size_t longest, hlq_stream stream, char *error);
     hlq_status (*gather)(void *self, void *recv, size_t bytes, hlq_stream stream, char *error);
+
+    /*
+     * Messages may go on a second stream, so that the caller's works meanwhile; NULL: they may not.
+     * They wait for each other by notes: note() writes number 0 … size down on a stream, and what
+     * comes onto the stream of a heed() waits for what was before the last note of that number. All
+     * that goes aside is heeded by the caller's stream at last.
+     */
+    hlq_stream aside;
+    hlq_status (*note)(void *self, int number, hlq_stream stream, char *error);
+    hlq_status (*heed)(void *self, int number, hlq_stream stream, char *error);
 
     /* A whole operation on plain numbers, by the carrier's own means. */
     hlq_status (*native)(void *self, hlq_operation operation, const void *send, void *recv,

@@ -9,7 +9,10 @@
 
 typedef struct CUevent_st *hlq_event;
 
-enum { HLQ_CUDA_NOT_READY = 600 /* cudaErrorNotReady */ };
+enum {
+    HLQ_CUDA_NO_MEMORY = 2,   /* cudaErrorMemoryAllocation */
+    HLQ_CUDA_NOT_READY = 600, /* cudaErrorNotReady */
+};
 
 typedef struct hlq_cuda_calls {
     const char *(*error_string)(int error);

@@ -79,6 +79,7 @@ static int event_record(hlq_event event, hlq_stream stream)
 static int event_query(hlq_event event)
 {
     _Static_assert((int)cudaErrorNotReady == (int)HLQ_CUDA_NOT_READY, "the same error");
+    _Static_assert((int)cudaErrorMemoryAllocation == (int)HLQ_CUDA_NO_MEMORY, "the same error");
     enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
     int failed = cudaThreadExchangeStreamCaptureMode(&mode);
     if (failed) return failed;

@@ -154,16 +154,31 @@ static void destroy(void *self)
     hlq_order_close(&e->order);
     free_staged(e);
     if (e->arrived) e->order.cuda->event_destroy(e->arrived);
+    for (int i = 0; e->notes && i <= e->size; i++) {
+        if (e->notes[i]) e->order.cuda->event_destroy(e->notes[i]);
+    }
+    free(e->notes);
+    if (e->aside) e->order.cuda->stream_destroy(e->aside);
     hlq_order_leave(&e->order, device);
     free(e);
 }
 
 /* Life --------------------------------------------------------------------------------------- */
 
+static int make_streams(nccl_endpoint *e)
+{
+    const hlq_cuda_calls *cuda = e->order.cuda;
+    e->notes = calloc((size_t)e->size + 1, sizeof *e->notes);
+    if (!e->notes) return HLQ_CUDA_NO_MEMORY;
+    int code = cuda->event_create(&e->arrived);
+    if (!code) code = cuda->stream_create(&e->aside);
+    for (int i = 0; !code && i <= e->size; i++) code = cuda->event_create(&e->notes[i]);
+    return code;
+}
+
 static hlq_status open_endpoint(nccl_endpoint *e, ncclComm_t original, char *error)
 {
     const hlq_nccl_calls *nccl = e->nccl;
-    const hlq_cuda_calls *cuda = e->order.cuda;
     e->comm = original; /* to ask, until there is one of its own */
     int result = nccl->CommUserRank(original, &e->rank);
     if (result == HLQ_NCCL_SUCCESS) result = nccl->CommCount(original, &e->size);
@@ -176,8 +191,7 @@ static hlq_status open_endpoint(nccl_endpoint *e, ncclComm_t original, char *err
     status = hlq_order_open(&e->order, error);
     int device = hlq_order_enter(&e->order);
     if (status == HLQ_OK) {
-        int code = cuda->event_create(&e->arrived);
-        status = hlq_order_check(&e->order, code, "make an event", error);
+        status = hlq_order_check(&e->order, make_streams(e), "make a stream", error);
     }
     ncclComm_t own = NULL;
     if (status == HLQ_OK) { /* the original says when it is there */

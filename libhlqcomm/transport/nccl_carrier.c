@@ -19,6 +19,24 @@ static hlq_status look(void *self, const hlq_marks *marks, int *passed, char *er
     return status == HLQ_OK ? nccl_look(e, error) : status;
 }
 
+static hlq_status note(void *self, int number, hlq_stream stream, char *error)
+{
+    const nccl_endpoint *e = self;
+    const hlq_cuda_order *o = &e->order;
+    int device = hlq_order_enter(o), code = o->cuda->event_record(e->notes[number], stream);
+    hlq_order_leave(o, device);
+    return hlq_order_check(o, code, "make a note on the stream", error);
+}
+
+static hlq_status heed(void *self, int number, hlq_stream stream, char *error)
+{
+    const nccl_endpoint *e = self;
+    const hlq_cuda_order *o = &e->order;
+    int device = hlq_order_enter(o), code = o->cuda->stream_wait(stream, e->notes[number]);
+    hlq_order_leave(o, device);
+    return hlq_order_check(o, code, "wait for another stream", error);
+}
+
 /* Messages ----------------------------------------------------------------------------------- */
 
 static hlq_status exchange(void *self, const hlq_message *send, const hlq_message *recv,
@@ -119,6 +137,9 @@ hlq_carrier nccl_carrier_of(nccl_endpoint *e)
     }
     carrier.begin = begin;
     carrier.look = look;
+    carrier.aside = e->aside;
+    carrier.note = note;
+    carrier.heed = heed;
     carrier.exchange = exchange;
     carrier.gather = gather;
     carrier.native = native;

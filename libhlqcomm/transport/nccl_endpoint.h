@@ -20,6 +20,9 @@ typedef struct nccl_endpoint {
     char *staged, *on_device;
     size_t room;
     hlq_event arrived;
+
+    hlq_stream aside; /* the carrier's second stream, and its notes */
+    hlq_event *notes; /* 1 + size */
 } nccl_endpoint;
 
 /* HLQ_OK, or what went wrong in `what`. An NCCL that is still at it is waited for. */

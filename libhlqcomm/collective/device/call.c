@@ -26,6 +26,7 @@ static hlq_device *new_device(const hlq_carrier *carrier, const hlq_device_wire 
     if (!d) return NULL;
     d->carrier = *carrier;
     d->wire = wire;
+    d->round_bytes = HLQ_DEVICE_ROUND_BYTES;
     d->report = carrier->allocate(carrier->self, sizeof *d->report, 0);
     d->terms = carrier->allocate(carrier->self, (size_t)size * sizeof *d->terms, 0);
     return d;

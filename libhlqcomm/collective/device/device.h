@@ -21,12 +21,16 @@ typedef struct hlq_device_room {
     size_t bytes;
 } hlq_device_room;
 
+/* What starting an exchange costs is little beside such a message. */
+enum { HLQ_DEVICE_ROUND_BYTES = 1 << 20 };
+
 /* A report's copies for the host. */
 enum { HLQ_SEEN_TERMS, HLQ_SEEN_END, HLQ_SEEN };
 
 typedef struct hlq_device {
     hlq_carrier carrier;
     const hlq_device_wire *wire;
+    size_t round_bytes;        /* messages of so many travel in rounds (walk.c) */
     hlq_device_room *room;     /* newest first */
     hlq_device_report *report; /* on the device: of the call under way */
     hlq_terms *terms;          /* on the device: of all ranks, of the call under way */

@@ -1,6 +1,12 @@
 /*
  * The walks on a device. Segments and their lengths are those of the host's walks (legs.h), so are
  * the bytes; only the order differs in which they are written, which nothing depends on.
+ *
+ * Long messages go in rounds on a second stream, round d to the rank d places on: while they travel
+ * the next is coded, and what has come is opened and decoded.
+ *
+ *   caller's stream   code 1 │ code 2 │ code 3 │ open 1 │ open 2 │ open 3 │ …
+ *   aside                    └▶ round 1 ─▶ round 2 ─▶ round 3 ─▶
  */
 #include "device.h"
 
@@ -23,6 +29,7 @@ typedef struct job {
     const hlq_device_wire *wire;
     hlq_device_report *report;
     hlq_stream stream;
+    int in_rounds;
     space s;
 } job;
 
@@ -107,35 +114,73 @@ void hlq_device_clear_messages(const hlq_walk *w)
     for (int p = 0; p < w->comm->size; p++) w->out[p] = w->in[p] = nothing;
 }
 
-/* Every rank's message to its owner; or the own one to all. Then all that came are opened. */
+/* Rounds -------------------------------------------------------------------------------------- */
+
+enum { NOTE_CODED = 0 }; /* and the number of a round, when that is over */
+
+/* All ranks decide alike. */
+static int goes_in_rounds(const hlq_walk *w)
+{
+    const hlq_device *d = w->comm->device;
+    if (!d->carrier.aside || w->algorithm == HLQ_ALG_NATIVE) return 0;
+    return w->size > 2 && hlq_longest_bytes(w) >= d->round_bytes;
+}
+
+/* Who a rank sends to in round d, and whom it hears from. */
+static int receiver(const hlq_walk *w, int d) { return (w->rank + d) % w->size; }
+static int sender(const hlq_walk *w, int d) { return (w->rank - d + w->size) % w->size; }
+
+static void put_messages(const job *j, int d, int is_to_all)
+{
+    const hlq_walk *w = j->w;
+    int to = receiver(w, d), from = sender(w, d);
+    const hlq_device_segment *out = &j->s.out[is_to_all ? w->rank : to], *in = &j->s.in[from];
+    w->out[hlq_rank_of(w, to)] = (hlq_message){out->segment, out->frame.bytes};
+    w->in[hlq_rank_of(w, from)] = (hlq_message){in->segment, in->frame.bytes};
+}
+
+/* Every rank's message to its owner; or the own one to all. */
 static hlq_status exchange(const job *j, int is_to_all)
 {
     hlq_walk *w = j->w;
+    const hlq_carrier *c = j->carrier;
     hlq_device_clear_messages(w);
-    for (int p = 0; p < w->size; p++) {
-        const hlq_device_segment *out = &j->s.out[is_to_all ? w->rank : p], *in = &j->s.in[p];
-        w->out[hlq_rank_of(w, p)] = (hlq_message){out->segment, out->frame.bytes};
-        w->in[hlq_rank_of(w, p)] = (hlq_message){in->segment, in->frame.bytes};
-    }
-    HLQ_TRY(j->carrier->exchange(j->carrier->self, w->out, w->in, hlq_longest_bytes(w), j->stream,
-                                 w->error));
-    for (int p = 0; p < w->size; p++) {
-        if (p == w->rank && !is_to_all) continue; /* no message to itself */
-        HLQ_TRY(open_segment(j, &j->s.in[p]));
-    }
-    return HLQ_OK;
+    for (int d = 1; d < w->size; d++) put_messages(j, d, is_to_all);
+    return c->exchange(c->self, w->out, w->in, hlq_longest_bytes(w), j->stream, w->error);
+}
+
+/* The same of round d alone, aside. */
+static hlq_status exchange_round(const job *j, int d, int is_to_all)
+{
+    hlq_walk *w = j->w;
+    const hlq_carrier *c = j->carrier;
+    hlq_device_clear_messages(w);
+    put_messages(j, d, is_to_all);
+    HLQ_TRY(c->note(c->self, NOTE_CODED, j->stream, w->error));
+    HLQ_TRY(c->heed(c->self, NOTE_CODED, c->aside, w->error));
+    HLQ_TRY(c->exchange(c->self, w->out, w->in, hlq_longest_bytes(w), c->aside, w->error));
+    return c->note(c->self, d, c->aside, w->error);
+}
+
+/* What came in round d is opened; in round 0, that is this rank's own. */
+static hlq_status receive(const job *j, int d)
+{
+    const hlq_carrier *c = j->carrier;
+    if (d && j->in_rounds) HLQ_TRY(c->heed(c->self, d, j->stream, j->w->error));
+    return open_segment(j, &j->s.in[sender(j->w, d)]);
 }
 
 static hlq_status send_parts(const job *j)
 {
-    hlq_walk *w = j->w;
-    for (int p = 0; p < w->size; p++) {
-        hlq_part arriving = hlq_part_arriving(w, p);
-        if (p == w->rank) continue;
-        set_frame(j, &j->s.in[p], &arriving, p, HLQ_LEG_PARTS);
-        HLQ_TRY(write_part(j, p, HLQ_LEG_PARTS, NULL));
+    const hlq_walk *w = j->w;
+    for (int d = 1; d < w->size; d++) {
+        int from = sender(w, d);
+        hlq_part arriving = hlq_part_arriving(w, from);
+        set_frame(j, &j->s.in[from], &arriving, from, HLQ_LEG_PARTS);
+        HLQ_TRY(write_part(j, receiver(w, d), HLQ_LEG_PARTS, NULL));
+        if (j->in_rounds) HLQ_TRY(exchange_round(j, d, 0));
     }
-    return exchange(j, 0);
+    return j->in_rounds ? HLQ_OK : exchange(j, 0);
 }
 
 /* The own part, or its sum, to all. */
@@ -143,12 +188,14 @@ static hlq_status send_own(const job *j, int leg, const hlq_device_sums *sums)
 {
     const hlq_walk *w = j->w;
     HLQ_TRY(write_part(j, w->rank, leg, sums));
-    for (int p = 0; p < w->size; p++) {
-        hlq_part from = hlq_part_from(w, p);
-        if (p == w->rank) j->s.in[p] = j->s.out[p];
-        else set_frame(j, &j->s.in[p], &from, p, leg);
+    j->s.in[w->rank] = j->s.out[w->rank];
+    for (int d = 1; d < w->size; d++) {
+        int from = sender(w, d);
+        hlq_part part = hlq_part_from(w, from);
+        set_frame(j, &j->s.in[from], &part, from, leg);
+        if (j->in_rounds) HLQ_TRY(exchange_round(j, d, 1));
     }
-    return exchange(j, 1);
+    return j->in_rounds ? HLQ_OK : exchange(j, 1);
 }
 
 /* What came ----------------------------------------------------------------------------------- */
@@ -160,6 +207,7 @@ static hlq_status add_up(const job *j, int own_is_coded)
     hlq_part part = hlq_part_to(w, w->rank);
     hlq_source own = hlq_source_of(w, &part);
     int terms = 0;
+    for (int d = !own_is_coded; d < w->size; d++) HLQ_TRY(receive(j, d));
     if (!part.place.blocks) return HLQ_OK;
     for (int p = 0; p < w->size; p++) {
         if (p != w->rank || own_is_coded) j->s.term[terms++] = j->s.in[p];
@@ -182,10 +230,11 @@ static hlq_status finish_sums(const job *j)
 static hlq_status decode_parts(const job *j, int own_is_coded)
 {
     const hlq_walk *w = j->w;
-    for (int p = 0; p < w->size; p++) {
-        const hlq_device_segment *s = &j->s.in[p];
-        hlq_part from = hlq_part_from(w, p);
-        if ((p == w->rank && !own_is_coded) || !s->frame.bytes) continue;
+    for (int d = !own_is_coded; d < w->size; d++) {
+        const hlq_device_segment *s = &j->s.in[sender(w, d)];
+        hlq_part from = hlq_part_from(w, sender(w, d));
+        HLQ_TRY(receive(j, d));
+        if (!s->frame.bytes) continue;
         int code = j->wire->decode(s, hlq_output_factor(w), w->dtype, hlq_output_of(w, &from),
                                    from.elems, j->report, j->stream);
         HLQ_TRY(hlq_device_check(w, code, "decode"));
@@ -277,6 +326,7 @@ hlq_status hlq_device_walk(hlq_walk *w, uint8_t *memory, hlq_stream stream)
         .wire = device->wire,
         .report = device->report,
         .stream = stream,
+        .in_rounds = goes_in_rounds(w),
         .s = lay_out(w, &host, &on_device),
     };
     return walk(&j);
