@@ -224,6 +224,17 @@ def test_nothing_goes_after_the_end() -> None:
         assert isinstance(error, HLQInvalidError) and "shut down" in str(error)
 
 
+def test_the_inner_backend_is_there_for_others() -> None:
+    def inner(group: Group) -> tuple[str, object]:
+        try:
+            group.backend.inner("xla")
+        except NotImplementedError as error:
+            return type(group.backend.inner("cuda")).__name__, str(error)
+
+    for name, refused in on_ranks(inner):
+        assert name == "ProcessGroupGloo" and "no inner backend for tensors on xla" in refused
+
+
 def test_statistics_count_them() -> None:
     def reduce(group: Group) -> dict:
         all_reduce(group, True)

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from hlqtorch.dist import connect as connecting
+from hlqtorch.dist import fsdp_comms
 from hlqtorch.dist.fsdp import HLQAllGather, HLQAllReduce, HLQReduceScatter, Link
 from hlqtorch.dist.fsdp_residuals import GroupResidual
 from torch import Tensor
@@ -52,13 +54,13 @@ def stream(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 def link(monkeypatch: pytest.MonkeyPatch) -> Link:
     made = Link()
     recorder = Recorder()
-    monkeypatch.setattr(made, "comm", lambda group: recorder)
+    monkeypatch.setattr(made, "comm", lambda group, tensor: recorder)
     monkeypatch.setattr(made, "stats", SimpleNamespace(add=lambda stats, plan: None))
     return made
 
 
 def calls(link: Link, name: str) -> list[dict]:
-    return [options for called, options in link.comm(None).calls if called == name]
+    return [options for called, options in link.comm(None, None).calls if called == name]
 
 
 def test_gradients_go_onto_the_current_stream(link: Link, stream: SimpleNamespace) -> None:
@@ -85,6 +87,36 @@ def test_an_early_all_gather_is_waited_for_by_the_stream(
     assert not stream.waited
     assert work.wait() and stream.waited == ["event"]
     assert [call["stream"] for call in calls(link, "all_gather")] == [STREAM, STREAM]
+
+
+@pytest.mark.parametrize("is_cuda", [False, True])
+def test_a_link_says_where_tensors_are(is_cuda: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The group may have another backend beside NCCL, or around it."""
+    asked: list[bool] = []
+
+    def connect(group: None, transport: str, *, of_cuda: bool, **_: object) -> tuple:
+        asked.append(of_cuda)
+        return Recorder(), "any"
+
+    monkeypatch.setattr(fsdp_comms, "connect", connect)
+    tensor = of_cuda(NUMBERS) if is_cuda else torch.zeros(NUMBERS)
+    made = Link()
+    assert made.comm(None, tensor) is made.comm(None, tensor)
+    assert asked == [is_cuda]
+
+
+def test_auto_is_nccl_for_cuda_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, made = object(), object()
+    comm = SimpleNamespace(nccl=lambda pointer, **_: (made, pointer))
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_process_group_ranks", lambda group: [0, 1])
+    monkeypatch.setattr(torch.distributed, "get_backend", lambda group: "cpu:gloo,cuda:nccl")
+    monkeypatch.setattr(connecting, "_backend_of_cuda", lambda group: backend)
+    monkeypatch.setattr(connecting, "nccl_comm", {backend: 5}.get)
+    monkeypatch.setattr(connecting, "Comm", comm)
+    group = object()
+    assert connecting.connect(group, of_cuda=True) == ((made, 5), "nccl")
+    assert connecting.connect(group, "nccl") == ((made, 5), "nccl")
 
 
 def test_host_tensors_have_no_stream(link: Link) -> None:

@@ -141,10 +141,12 @@ public:
     c10::intrusive_ptr<c10d::Work> barrier(const c10d::BarrierOptions &options) override;
     void monitoredBarrier(const c10d::BarrierOptions &options, bool wait_all_ranks) override;
 
+    /* That for tensors of a type of device; throws if there is none. */
+    const c10::intrusive_ptr<c10d::Backend> &inner(c10::DeviceType type) const;
+
 private:
     struct Request; /* a compressed collective, before it is a job */
 
-    const c10::intrusive_ptr<c10d::Backend> &inner(c10::DeviceType type) const;
     c10d::Backend &inner_of(const std::vector<at::Tensor> &tensors) const;
     c10d::Backend &inner_of(const std::vector<std::vector<at::Tensor>> &lists,
                             const std::vector<at::Tensor> &tensors) const;

@@ -150,6 +150,12 @@ void define_backend(py::module_ &module)
              py::arg("inner"), py::arg("options"), py::arg("timeout"), py::arg("makers"))
         .def_property_readonly("options", &HLQBackend::getBackendOptions)
         .def("get_error", &HLQBackend::getError)
+        .def(
+            "inner",
+            [](const HLQBackend &backend, const std::string &device) {
+                return backend.inner(c10::Device(device).type());
+            },
+            py::arg("device"), "The backend that does what is exact for a type of device.")
         .def("totals", totals, "What compressed collectives did here, summed up.")
         .def("reset_totals", &HLQBackend::reset_totals, "Sets the totals to zero.");
     module.def("finish_backends", finish_backends, py::arg("at_once"),

@@ -291,6 +291,13 @@ class HLQBackend(Backend):
     def get_error(self) -> object:
         """Of the last compressed collective that failed; SUCCESS if none did."""
 
+    def inner(self, device: str) -> Backend:
+        """The backend that does what is exact for tensors of a type of device.
+
+        Raises:
+            NotImplementedError: there is none.
+        """
+
     def totals(self) -> dict[str, float]:
         """Fields of hlqtorch.dist.stats.HLQStats."""
 

@@ -58,8 +58,8 @@ class HLQState:
         start_step: the first so many steps are exact. A step is a backward pass that averages:
             those within no_sync() do not count.
         transport: "mpi", "nccl", "process_group", or "auto": NCCL where that is the group's
-            backend, MPI where mpirun started the ranks. Gradients on CUDA devices need "nccl",
-            which has neither modq, target_nmse nor max_error.
+            backend or gradients are on CUDA devices, MPI where mpirun started the ranks. NCCL has
+            neither modq, target_nmse nor max_error.
         named_parameters: model.named_parameters(). Gives residuals lasting names in state_dict();
             without it they are called "bucket0.1" after their first place, which is the same again
             for the same model and bucket sizes.
@@ -118,7 +118,7 @@ class HLQState:
         self.bits = bits
         self.algorithm = algorithm
         self.error_feedback = error_feedback
-        self.transport = transport
+        self.transport = self._asked_transport = transport
         self.exempt = exempt if callable(exempt) else tuple(exempt)
         self.exempt_below_dim = exempt_below_dim
         self.layer_bits = dict(layer_bits or {})
@@ -150,11 +150,12 @@ class HLQState:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hlqtorch")
         self._stream: torch.cuda.Stream | None = None
 
-    def _connect(self) -> None:
+    def _connect(self, of_cuda: bool = False) -> None:
         """Makes the communicator; collective."""
         self._comm, self.transport = connect(
             self.process_group,
-            self.transport,
+            self._asked_transport,
+            of_cuda=of_cuda,
             bits=self.bits,
             algorithm=self.algorithm,
             **self._options,
@@ -223,12 +224,16 @@ class HLQState:
                 "torch._dynamo.config.optimize_ddp = 'python_reducer' calls the hook with single "
                 "gradients; hlq_ddp_comm_hook works on buckets, so use 'ddp_optimizer'"
             )
+        is_cuda = bucket.buffer().is_cuda
         if self._comm is None:
             self._check_names()  # unpickled: the constructor, which does this, was not called
-            self._connect()
+            self._connect(is_cuda)
+        elif is_cuda and self._asked_transport == "auto" and self.transport != "nccl":
+            self._comm.close()  # made where only the group was known
+            self._connect(is_cuda)
         exact = self.steps < self.start_step
         self.steps += bucket.is_last()
-        if self.transport == "nccl":
+        if is_cuda:
             return self._reduce_on_stream(bucket, exact)
         future: torch.futures.Future[torch.Tensor] = torch.futures.Future()
         # The bucket itself lives only as long as this call.
@@ -381,7 +386,7 @@ class HLQState:
         residuals = state.pop("residuals")
         self.__dict__.update(state)
         self.process_group = None
-        self.transport = "auto"
+        self.transport = self._asked_transport = "auto"
         self._names = {}
         self._residuals = Residuals()
         self._residuals.load(residuals, self._name_of)

@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import Backend
 
-from .._C import Comm
+from .._C import Comm, HLQBackend
 from .launcher import place
 
 Transport = Literal["auto", "mpi", "nccl", "process_group"]
@@ -69,13 +69,17 @@ def _backend_of_cuda(group: dist.ProcessGroup | None) -> Backend:
     if not torch.cuda.is_available() or not dist.is_nccl_available():
         raise ValueError("transport 'nccl' needs a GPU and a torch with NCCL; there is none here")
     chosen = group if group is not None else dist.group.WORLD
-    return chosen._get_backend(torch.device("cuda"))
+    backend = chosen._get_backend(torch.device("cuda"))
+    # TORCH_DISTRIBUTED_DEBUG=DETAIL wraps backends.
+    backend = getattr(backend, "wrapped_pg", backend)
+    return backend.inner("cuda") if isinstance(backend, HLQBackend) else backend
 
 
 def connect(
     group: dist.ProcessGroup | None = None,
     transport: Transport = "auto",
     *,
+    of_cuda: bool = False,
     timeout: float = 300.0,
     **options: float | str,
 ) -> tuple[Comm, str]:
@@ -88,6 +92,7 @@ def connect(
         group: the ranks; None for all.
         transport: "mpi", "nccl", "process_group", or "auto": NCCL if that is the group's backend,
             MPI if mpirun started all ranks of the group. Over NCCL, tensors are on CUDA devices.
+        of_cuda: tensors will be on CUDA devices, for which "auto" is NCCL.
         timeout: longest wait for another rank, seconds.
         options: of the communicator, as for Comm.mpi.
 
@@ -106,7 +111,7 @@ def connect(
     if not dist.is_initialized():
         raise RuntimeError("call torch.distributed.init_process_group() first")
     ranks = dist.get_process_group_ranks(group if group is not None else dist.group.WORLD)
-    if transport == "nccl" or (transport == "auto" and _is_of_cuda(group)):
+    if transport == "nccl" or (transport == "auto" and (of_cuda or _is_of_cuda(group))):
         backend = _backend_of_cuda(group)
         return Comm.nccl(nccl_comm(backend), timeout=timeout, **options), "nccl"
     if transport != "process_group":

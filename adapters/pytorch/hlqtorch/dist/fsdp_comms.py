@@ -99,8 +99,8 @@ class Link:
     What several modules share, so that a group gets one communicator.
 
     Args:
-        transport: "mpi", "nccl", "process_group", or "auto": NCCL where that is a group's backend,
-            MPI where mpirun started the ranks. Tensors on CUDA devices need "nccl".
+        transport: "mpi", "nccl", "process_group", or "auto": NCCL where that is a group's backend
+            or its first tensor is on a CUDA device, MPI where mpirun started the ranks.
         lattice: as for Comm.
         seed: as for Comm.
         topology: as for HLQState.
@@ -155,12 +155,16 @@ class Link:
             wait([self._last])
             self._last = None
 
-    def comm(self, group: dist.ProcessGroup) -> Comm:
-        """The communicator of a group; collective over it the first time."""
+    def comm(self, group: dist.ProcessGroup, tensor: Tensor) -> Comm:
+        """The communicator of a group, for such tensors; collective over it the first time."""
         if group not in self._comms:
             self.settle()
             self._comms[group] = connect(
-                group, self._transport, timeout=self._timeout, **self._options
+                group,
+                self._transport,
+                of_cuda=tensor.is_cuda,
+                timeout=self._timeout,
+                **self._options,
             )[0]
         return self._comms[group]
 
@@ -288,7 +292,7 @@ class HLQReduceScatter(_Compressed, ReduceScatter):
             return _reduce_scatter(
                 output_tensor, input_tensor, op=op, group=group, async_op=async_op
             )
-        comm = self.link.comm(group)
+        comm = self.link.comm(group, input_tensor)
         self.link.settle()
         flat = None
         if self._residual is not None:
@@ -345,7 +349,7 @@ class HLQAllGather(_Compressed, AllGather):
         """
         if not self._pays(output_tensor):
             return _all_gather(output_tensor, input_tensor, group=group, async_op=async_op)
-        comm = self.link.comm(group)
+        comm = self.link.comm(group, input_tensor)
 
         def gather() -> None:
             comm.all_gather(
@@ -395,7 +399,7 @@ class HLQAllReduce(_Compressed):
             dist.all_reduce(reduce_output, group=self.group)
             reduce_output.div_(self.group.size())
             return
-        comm = self.link.comm(self.group)
+        comm = self.link.comm(self.group, reduce_output)
         self.link.settle()
         comm.all_reduce(
             reduce_output, reduce_output, op="avg", stream=_stream_of(reduce_output), **self._call
