@@ -167,17 +167,14 @@ static void prepare_encode(gpu_bench *b)
 
 static int run_encode(gpu_bench *b)
 {
-    return hlq_cuda_encode(&b->run, &b->source, &b->counts->overloads, b->stream);
+    return hlq_cuda_blocks_encode(&b->run, &b->source, &b->counts->overloads, b->stream);
 }
 
 /* The quantizer at q = 4, depth 2 and one scale at which next to nothing overloads: 4 bits per
    number, a byte for each of two digits. */
 static void prepare_hnlq(gpu_bench *b)
 {
-    const float one = 1;
-    float *scale = gpu_new(b, sizeof one);
     int dim = b->lattice == HLQ_LATTICE_D4 ? 4 : 8;
-    gpu_check(cudaMemcpy(scale, &one, sizeof one, cudaMemcpyHostToDevice));
     prepare_nothing(b);
     b->vectors = (hlq_cuda_vectors){
         .code = {.lattice = b->lattice,
@@ -186,16 +183,18 @@ static void prepare_hnlq(gpu_bench *b)
                  .depth = 2,
                  .q_log2 = 2,
                  .tries = 1,
-                 .scale = scale,
-                 .inverse = scale},
+                 .scale = {1},
+                 .inverse = {1}},
         .vectors = b->elems / (size_t)dim,
         .digits = gpu_new(b, 2 * b->elems),
+        .overloads = &b->counts->overloads,
+        .bad = &b->counts->nonfinite,
     };
 }
 
 static int run_hnlq_encode(gpu_bench *b)
 {
-    return hlq_cuda_hnlq_encode(&b->vectors, b->tensor, b->counts, b->stream);
+    return hlq_cuda_hnlq_encode(&b->vectors, b->tensor, b->stream);
 }
 
 static void prepare_hnlq_decode(gpu_bench *b)
@@ -206,8 +205,7 @@ static void prepare_hnlq_decode(gpu_bench *b)
 
 static int run_hnlq_decode(gpu_bench *b)
 {
-    return hlq_cuda_hnlq_decode(&b->vectors, b->vectors.code.depth, b->out, &b->counts->nonfinite,
-                                b->stream);
+    return hlq_cuda_hnlq_decode(&b->vectors, b->vectors.code.depth, b->out, b->stream);
 }
 
 /* All that rank 0's GPU does in twoshot -------------------------------------------------------- */

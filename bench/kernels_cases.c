@@ -148,8 +148,6 @@ static void run_planes_add(kernels_bench *b)
  * The quantizer at q = 4, depth 2 and one scale at which nothing overloads: 4 bits per number, a
  * byte for each of two digits.
  */
-static const float quantizer_scale[] = {1.0f, 1.0f}; /* and its inverse */
-
 static void prepare_hnlq(kernels_bench *b, hlq_lattice lattice, int dim)
 {
     begin(b);
@@ -160,8 +158,8 @@ static void prepare_hnlq(kernels_bench *b, hlq_lattice lattice, int dim)
         .depth = 2,
         .q_log2 = 2,
         .tries = 1,
-        .scale = quantizer_scale,
-        .inverse = quantizer_scale + 1,
+        .scale = {1},
+        .inverse = {1},
     };
 }
 

@@ -13,19 +13,20 @@
 
 enum {
     HLQ_DEPTH_MAX = 16,
+    HLQ_TRIES_MAX = 256,      /* T is a byte */
     HLQ_HNLQ_LIMIT = 1 << 20, /* |x/β| from here on counts as 0, in an overloaded vector */
 };
 
-/* A code: lattice, base, depth, scales. Arrays have 1 + max_retries entries. */
+/* A code: lattice, base, depth, scales. All of it lies here, so that a GPU gets it by value. */
 typedef struct hlq_hnlq {
     hlq_lattice lattice;
     int dim, q, depth;
-    int q_log2;           /* of a power of two; else -1 */
-    int wide;             /* digits are 16 bits, not 8 */
-    int tries;            /* 1 + max_retries */
-    const float *scale;   /* β 2^(αT) */
-    const float *inverse; /* 1 / scale */
-    float centre[8];      /* mean of the code: added after scaling, taken off before */
+    int q_log2;                   /* of a power of two; else -1 */
+    int wide;                     /* digits are 16 bits, not 8 */
+    int tries;                    /* 1 + max_retries */
+    float centre[8];              /* mean of the code: added after scaling, taken off before */
+    float scale[HLQ_TRIES_MAX];   /* β 2^(αT) of T below tries */
+    float inverse[HLQ_TRIES_MAX]; /* 1 / scale */
 } hlq_hnlq;
 
 /* Dither of vector v is z[v × stride …]; z may be NULL. */

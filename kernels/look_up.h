@@ -41,6 +41,20 @@ typedef struct hlq_strip {
     int q; /* of a pair, 2 … HLQ_PAIR_Q_MAX; 0: single */
 } hlq_strip;
 
+/*
+ * What makes y of the sums, in double:
+ *
+ *     y[r] = (total[r] - offset - Σ minus[j] × sums[r][j]) × (scales[r] × unit)
+ *
+ * with offset and minus only where sums is not NULL: they take centres from the product.
+ */
+typedef struct hlq_finish {
+    const float *scales; /* [rows of W] */
+    const double *sums;  /* [rows of W, dim]: Σ over blocks of W's points, if W is centred */
+    int dim;
+    double unit, offset, minus[HLQ_DIM_MAX];
+} hlq_finish;
+
 typedef struct hlq_look_up_kernels {
     /*
      * tables[b][p][i]: plane p of entry i of the table of block b, which is ⟨x_b, point i⟩ in fp32

@@ -1,56 +1,98 @@
 /*
- * The quantizer's kernels on a GPU, as functions of hnlq.h on memory of the host.
+ * The quantizer's kernels on a GPU, on memory of the host.
  */
 #include "device.h"
 
-static hlq_cuda_vectors vectors_on_device(const hlq_hnlq *code, size_t vectors,
-                                          hlq_dither_at dither)
+static size_t bytes_of(const hlq_cuda_vectors *v)
 {
-    const size_t rows = dither.stride ? vectors : 1, scales = (size_t)code->tries * sizeof(float);
-    hlq_cuda_vectors there = {.code = *code, .vectors = vectors, .dither = dither};
-    there.code.scale = lent_to_device(code->scale, scales);
-    there.code.inverse = lent_to_device(code->inverse, scales);
-    there.dither.z = lent_to_device(dither.z, rows * (size_t)code->dim * sizeof(float));
+    return (v->vectors * (size_t)(v->code.dim * v->code.depth)) << v->code.wide;
+}
+
+static size_t numbers_of(const hlq_cuda_vectors *v) { return v->vectors * (size_t)v->code.dim; }
+
+/* The device's copies of all that they point to; the host's digits change too. */
+static hlq_cuda_vectors open_vectors(const hlq_cuda_vectors *vectors)
+{
+    hlq_cuda_vectors there = *vectors;
+    const size_t dithers = vectors->dither.stride ? vectors->vectors : 1;
+    device_open();
+    there.dither.z =
+        lent_to_device(there.dither.z, dithers * (size_t)there.code.dim * sizeof(float));
+    there.digits = on_device(there.digits, bytes_of(vectors));
+    there.retries = on_device(there.retries, vectors->vectors);
+    there.overload = on_device(there.overload, vectors->vectors);
+    there.overloads = on_device(there.overloads, sizeof *there.overloads);
+    there.bad = on_device(there.bad, sizeof *there.bad);
     return there;
 }
 
-static size_t digits_of(const hlq_hnlq *code, size_t vectors)
+void hlq_gpu_hnlq_encode(const hlq_cuda_vectors *vectors, const float *x)
 {
-    return (vectors * (size_t)(code->dim * code->depth)) << code->wide;
-}
-
-static hlq_encoded gpu_encode(const hlq_hnlq *code, const float *x, size_t vectors,
-                              hlq_dither_at dither, void *digits, uint8_t *retries,
-                              uint8_t *overload)
-{
-    hlq_encoded result = {0, 0};
-    device_open();
-    hlq_cuda_vectors to = vectors_on_device(code, vectors, dither);
-    const float *from = lent_to_device(x, vectors * (size_t)code->dim * sizeof *x);
-    to.digits = on_device(digits, digits_of(code, vectors));
-    to.retries = on_device(retries, vectors);
-    to.overload = on_device(overload, vectors);
-    hlq_encoded *counts = on_device(&result, sizeof result);
+    const hlq_cuda_vectors there = open_vectors(vectors);
+    const float *from = lent_to_device(x, numbers_of(vectors) * sizeof *x);
     device_capture();
-    device_check(hlq_cuda_hnlq_encode(&to, from, counts, device.stream));
+    device_check(hlq_cuda_hnlq_encode(&there, from, device.stream));
     device_close();
-    return result;
 }
 
-static uint64_t gpu_decode(const hlq_hnlq *code, const void *digits, const uint8_t *retries,
-                           size_t vectors, hlq_dither_at dither, int layers, float *x)
+void hlq_gpu_hnlq_quantize(const hlq_cuda_vectors *vectors, const float *x, float *out)
 {
-    uint64_t bad = 0;
-    device_open();
-    hlq_cuda_vectors from = vectors_on_device(code, vectors, dither);
-    from.digits = lent_to_device(digits, digits_of(code, vectors));
-    from.retries = lent_to_device(retries, vectors);
-    float *to = on_device(x, vectors * (size_t)code->dim * sizeof *x);
-    uint64_t *count = on_device(&bad, sizeof bad);
+    const size_t bytes = numbers_of(vectors) * sizeof *x;
+    const hlq_cuda_vectors there = open_vectors(vectors);
+    float *to = on_device(out, bytes);
+    const float *from = x == out ? to : lent_to_device(x, bytes);
     device_capture();
-    device_check(hlq_cuda_hnlq_decode(&from, layers, to, count, device.stream));
+    device_check(hlq_cuda_hnlq_quantize(&there, from, to, device.stream));
     device_close();
-    return bad;
 }
 
-const hlq_hnlq_kernels hlq_hnlq_kernels_gpu = {.encode = gpu_encode, .decode = gpu_decode};
+void hlq_gpu_hnlq_decode(const hlq_cuda_vectors *vectors, int layers, float *x)
+{
+    const hlq_cuda_vectors there = open_vectors(vectors);
+    float *to = on_device(x, numbers_of(vectors) * sizeof *x);
+    device_capture();
+    device_check(hlq_cuda_hnlq_decode(&there, layers, to, device.stream));
+    device_close();
+}
+
+void hlq_gpu_hnlq_add(const hlq_cuda_vectors *vectors, const void *a, const void *b)
+{
+    const hlq_cuda_vectors there = open_vectors(vectors);
+    const void *left = a == vectors->digits ? there.digits : lent_to_device(a, bytes_of(vectors));
+    const void *right = lent_to_device(b, bytes_of(vectors));
+    device_capture();
+    device_check(hlq_cuda_hnlq_add(&there, left, right, device.stream));
+    device_close();
+}
+
+void hlq_gpu_hnlq_flatten(const hlq_cuda_vectors *vectors, uint32_t *flat)
+{
+    const hlq_cuda_vectors there = open_vectors(vectors);
+    uint32_t *to = on_device(flat, numbers_of(vectors) * sizeof *flat);
+    device_capture();
+    device_check(hlq_cuda_hnlq_flatten(&there, to, device.stream));
+    device_close();
+}
+
+void hlq_gpu_hnlq_unflatten(const hlq_cuda_vectors *vectors, const uint32_t *flat)
+{
+    const hlq_cuda_vectors there = open_vectors(vectors);
+    const uint32_t *from = lent_to_device(flat, numbers_of(vectors) * sizeof *flat);
+    device_capture();
+    device_check(hlq_cuda_hnlq_unflatten(&there, from, device.stream));
+    device_close();
+}
+
+void hlq_gpu_hnlq_add_modq(const hlq_cuda_modq *sum)
+{
+    const size_t bytes = sum->count << (sum->q > 256);
+    hlq_cuda_modq there = *sum;
+    device_open();
+    there.out = on_device(sum->out, bytes);
+    there.a = sum->a == sum->out ? there.out : lent_to_device(sum->a, bytes);
+    there.b = lent_to_device(sum->b, bytes);
+    there.bad = on_device(sum->bad, sizeof *sum->bad);
+    device_capture();
+    device_check(hlq_cuda_hnlq_add_modq(&there, device.stream));
+    device_close();
+}

@@ -67,7 +67,7 @@ static uint64_t gpu_encode(const hlq_run *run, const hlq_source *src)
     const hlq_source from = source_on_device(&run->place, src);
     uint64_t *count = on_device(&beyond, sizeof beyond);
     device_capture();
-    device_check(hlq_cuda_encode(&to, &from, count, device.stream));
+    device_check(hlq_cuda_blocks_encode(&to, &from, count, device.stream));
     device_close();
     return beyond;
 }
@@ -82,7 +82,8 @@ static uint64_t gpu_decode(const hlq_run *run, float factor, hlq_dtype dtype, vo
     uint8_t *bits = on_device(failed, (run->place.blocks + 7) / 8);
     uint64_t *count = on_device(&failures, sizeof failures);
     device_capture();
-    device_check(hlq_cuda_decode(&from, factor, dtype, to, elems, bits, count, device.stream));
+    device_check(
+        hlq_cuda_blocks_decode(&from, factor, dtype, to, elems, bits, count, device.stream));
     device_close();
     return failures;
 }

@@ -28,3 +28,16 @@ void hlq_gpu_sums(const hlq_cuda_strips *strips)
     device_check(hlq_cuda_sums(&there, device.stream));
     device_close();
 }
+
+void hlq_gpu_finish(const hlq_finish *finish, const int64_t *total, size_t rows, float *y)
+{
+    hlq_finish there = *finish;
+    device_open();
+    there.scales = lent_to_device(finish->scales, rows * sizeof *finish->scales);
+    there.sums = lent_to_device(finish->sums, rows * (size_t)finish->dim * sizeof *finish->sums);
+    const int64_t *from = lent_to_device(total, rows * sizeof *total);
+    float *to = on_device(y, rows * sizeof *y);
+    device_capture();
+    device_check(hlq_cuda_finish(&there, from, rows, to, device.stream));
+    device_close();
+}

@@ -19,17 +19,24 @@ extern "C" {
 /* All but encode_within, which GPUs do not have. */
 extern const hlq_kernels hlq_kernels_gpu;
 
-/* encode and decode. */
-extern const hlq_hnlq_kernels hlq_hnlq_kernels_gpu;
+/* The functions of cuda_hnlq.h. */
+void hlq_gpu_hnlq_encode(const hlq_cuda_vectors *vectors, const float *x);
+void hlq_gpu_hnlq_quantize(const hlq_cuda_vectors *vectors, const float *x, float *out);
+void hlq_gpu_hnlq_decode(const hlq_cuda_vectors *vectors, int layers, float *x);
+void hlq_gpu_hnlq_add(const hlq_cuda_vectors *vectors, const void *a, const void *b);
+void hlq_gpu_hnlq_flatten(const hlq_cuda_vectors *vectors, uint32_t *flat);
+void hlq_gpu_hnlq_unflatten(const hlq_cuda_vectors *vectors, const uint32_t *flat);
+void hlq_gpu_hnlq_add_modq(const hlq_cuda_modq *sum);
 
 /* hlq_cuda_starts() and hlq_cuda_sum_up(). */
 void hlq_gpu_starts(const uint8_t *bits, size_t blocks, hlq_start *start);
 void hlq_gpu_sum_up(const hlq_cuda_sum *sum);
 
-/* hlq_cuda_tables() and hlq_cuda_sums(). */
+/* hlq_cuda_tables(), hlq_cuda_sums() and hlq_cuda_finish(). */
 void hlq_gpu_tables(const hlq_points *points, const float *x, size_t blocks, float factor,
                     int planes, int8_t *tables);
 void hlq_gpu_sums(const hlq_cuda_strips *strips);
+void hlq_gpu_finish(const hlq_finish *finish, const int64_t *total, size_t rows, float *y);
 
 /* Of the emulated warp: f_sum_lanes(); all lanes have it, or the program ends. */
 float hlq_warp_sum_lanes(const float x[32]);

@@ -2,8 +2,10 @@
  * The look-up kernels of GPUs give the bytes of the scalar variant, on an emulated warp and
  * on a GPU, as test_cuda_lanes has it for those of collectives.
  */
-#include "hlq_test.h"
+#include "quantizer_test.h"
 #include "gpu_kernels.h"
+
+#include <quantizer/linear.h>
 
 static const size_t block_counts[] = {0, 1, 14, 15, 16, 63, 64, 65, 200};
 enum { COUNTS = sizeof block_counts / sizeof *block_counts };
@@ -108,11 +110,101 @@ static void test_sums_of_all_rows_are_those_of_scalar(void)
     }
 }
 
+/* A product, all of it by the GPU's kernels but for what is done to x first. */
+static void multiply(const hlq_linear *linear, const hlq_quantizer *activation, const float *x,
+                     float *y)
+{
+    hlq_linear_row row = {.x = malloc(linear->in * sizeof(float))};
+    const size_t totals = linear->tiles * HLQ_TILE_ROWS;
+    int64_t *total = calloc(totals, sizeof *total);
+    uint64_t overloads = 0;
+    long most;
+    hlq_cuda_strips strips = {.tiles = linear->tiles, .weight = 1, .total = total};
+    if (!row.x || !total) exit(2);
+    if (activation) {
+        hlq_rows rows;
+        CHECK_EQ(hlq_rows_open(&rows, "x", activation, linear->in), HLQ_OK);
+        CHECK_EQ(hlq_linear_two_sided(linear, &rows, x, &row, &overloads), HLQ_OK);
+        hlq_rows_close(&rows);
+    } else {
+        hlq_linear_one_sided(linear, x, &row);
+    }
+    CHECK_EQ(hlq_linear_most(activation, &most), HLQ_OK);
+    strips.planes = hlq_linear_planes(most, strips.largest);
+    int8_t *tables = malloc(linear->blocks * (size_t)(HLQ_TABLE_ENTRIES * strips.planes));
+    if (!tables) exit(2);
+    hlq_gpu_tables(activation ? &linear->points : &linear->centred_points, row.x, linear->blocks,
+                   row.factor, strips.planes, tables);
+    strips.tables = tables;
+    strips.tile_bytes = HLQ_TILE_ROWS * linear->blocks * (size_t)linear->quantizer->params.depth;
+    for (int s = 0; s < linear->strips; s++) {
+        const int pair = s < linear->pairs, q = linear->quantizer->params.q;
+        strips.strip = (hlq_strip){linear->indices + hlq_linear_strip(linear, 0, s), linear->blocks,
+                                   pair ? q : 0};
+        hlq_gpu_sums(&strips);
+        strips.weight *= pair ? q * q : q;
+    }
+    hlq_gpu_finish(&row.finish, total, linear->out, y);
+    free(tables);
+    free(total);
+    free(row.x);
+}
+
+static void check_product(hlq_rng *rng, const hlq_quantizer *quantizer, size_t out, size_t blocks)
+{
+    const size_t in = blocks * (size_t)quantizer->params.dim;
+    float *weight = malloc(out * in * sizeof *weight), *x = malloc(in * sizeof *x);
+    float *want = malloc(out * sizeof *want);
+    hlq_guarded got = hlq_guarded_new(out * sizeof(float), GUARD_AFTER, -1);
+    hlq_linear *linear;
+    uint64_t overloads;
+    if (!weight || !x || !want) exit(2);
+    hlq_rng_fill(rng, hlq_rng_gauss, weight, out * in);
+    hlq_rng_fill(rng, hlq_rng_gauss, x, in);
+    if (CHECK_EQ(hlq_linear_pack(quantizer, weight, out, in, &linear), HLQ_OK)) {
+        for (int two_sided = 0; two_sided < 2; two_sided++) {
+            const hlq_quantizer *activation = two_sided ? quantizer : NULL;
+            CHECK_EQ(hlq_linear_forward(linear, activation, x, 1, want, &overloads, 1), HLQ_OK);
+            multiply(linear, activation, x, got.data);
+            CHECK_BYTES(got.data, want, got.bytes);
+            CHECK(hlq_guarded_intact(&got));
+        }
+        hlq_linear_destroy(linear);
+    }
+    hlq_guarded_free(&got);
+    free(weight);
+    free(x);
+    free(want);
+}
+
+static void test_products_are_those_of_the_host(void)
+{
+    static const hnlq_code codes[] = {
+        {HLQ_LATTICE_E8, 8, 2, 4}, {HLQ_LATTICE_D4, 4, 4, 2}, {HLQ_LATTICE_D4, 4, 3, 3},
+        {HLQ_LATTICE_Z, 1, 16, 2}, {HLQ_LATTICE_Z, 2, 16, 1}, {HLQ_LATTICE_Z, 8, 2, 5},
+    };
+    static const size_t outs[] = {1, 63, 64, 65, 200};
+    hlq_rng rng = hlq_rng_new(3);
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        for (int centred = 0; centred < 2; centred++) {
+            hlq_quantizer_params params = params_of(&codes[i]);
+            params.beta = 8 / pow(params.q, params.depth);
+            params.centred = centred;
+            hlq_quantizer *quantizer = quantizer_with(&params);
+            const size_t out = outs[hlq_rng_below(&rng, 5)], blocks = 1 + hlq_rng_below(&rng, 90);
+            name_case(&codes[i], centred ? "centred" : "");
+            check_product(&rng, quantizer, out, blocks);
+            hlq_quantizer_destroy(quantizer);
+        }
+    }
+}
+
 int main(void)
 {
     hlq_test_start("test_cuda_look_up");
     hlq_skip_without_gpu();
     test_tables_have_the_bytes_of_scalar();
     test_sums_of_all_rows_are_those_of_scalar();
+    test_products_are_those_of_the_host();
     return hlq_test_end();
 }

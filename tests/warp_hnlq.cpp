@@ -1,53 +1,65 @@
 /*
- * The quantizer's kernels of GPUs on the emulated warp of warp.h, as the functions of hnlq.h.
+ * The quantizer's kernels of GPUs on the emulated warp of warp.h.
  */
 #include "warp.h"
 
 #include <kernels/kernels.h>
 #include <kernels/lanes/cuda_i32.h>
-#include <kernels/cuda/walk_hnlq.cuh>
+#include <kernels/cuda/walk_digits.cuh>
 
 #include "gpu_kernels.h"
 #include "warps.h"
 
-static hlq_cuda_vectors vectors_of(const hlq_hnlq *code, size_t vectors, hlq_dither_at dither)
-{
-    hlq_cuda_vectors v = {};
-    v.code = *code;
-    v.vectors = vectors;
-    v.dither = dither;
-    return v;
-}
+/* What `walk` says, for the code of `vectors`. */
+#define ON_WARPS_FOR_CODE(walk)                                                                    \
+    const gpu_arithmetic arithmetic;                                                               \
+    const hlq_hnlq *code = &vectors->code;                                                         \
+    FOR_EACH_CODE(walk)
 
-static hlq_encoded warp_encode(const hlq_hnlq *code, const float *x, size_t vectors,
-                               hlq_dither_at dither, void *digits, uint8_t *retries,
-                               uint8_t *overload)
+void hlq_gpu_hnlq_encode(const hlq_cuda_vectors *vectors, const float *x)
 {
-    const gpu_arithmetic arithmetic;
-    hlq_encoded result = {0, 0};
-    hlq_cuda_vectors v = vectors_of(code, vectors, dither);
-    v.digits = digits;
-    v.retries = retries;
-    v.overload = overload;
 #define ENCODE(l, d, b)                                                                            \
-    IF_CODE(l, d, b) on_warps([&](hlq_share s) { encode_vectors(l, d, b, s, &v, x, &result); });
-    FOR_EACH_CODE(ENCODE)
-    return result;
+    IF_CODE(l, d, b) on_warps([=](hlq_share s) { encode_vectors(l, d, b, s, vectors, x, NULL); });
+    ON_WARPS_FOR_CODE(ENCODE)
 }
 
-static uint64_t warp_decode(const hlq_hnlq *code, const void *digits, const uint8_t *retries,
-                            size_t vectors, hlq_dither_at dither, int layers, float *x)
+void hlq_gpu_hnlq_quantize(const hlq_cuda_vectors *vectors, const float *x, float *out)
 {
-    const gpu_arithmetic arithmetic;
-    uint64_t bad = 0;
-    hlq_cuda_vectors v = vectors_of(code, vectors, dither);
-    v.digits = const_cast<void *>(digits); /* only read */
-    v.retries = const_cast<uint8_t *>(retries);
+#define QUANTIZE(l, d, b)                                                                          \
+    IF_CODE(l, d, b) on_warps([=](hlq_share s) { encode_vectors(l, d, b, s, vectors, x, out); });
+    ON_WARPS_FOR_CODE(QUANTIZE)
+}
+
+void hlq_gpu_hnlq_decode(const hlq_cuda_vectors *vectors, int layers, float *x)
+{
 #define DECODE(l, d, b)                                                                            \
     IF_CODE(l, d, b)                                                                               \
-    on_warps([&](hlq_share s) { decode_vectors(l, d, b, s, &v, layers, x, &bad); });
-    FOR_EACH_CODE(DECODE)
-    return bad;
+    on_warps([=](hlq_share s) { decode_vectors(l, d, b, s, vectors, layers, x); });
+    ON_WARPS_FOR_CODE(DECODE)
 }
 
-const hlq_hnlq_kernels hlq_hnlq_kernels_gpu = {warp_encode, warp_decode, NULL, NULL, NULL, NULL};
+void hlq_gpu_hnlq_add(const hlq_cuda_vectors *vectors, const void *a, const void *b)
+{
+#define ADD(l, d, p)                                                                               \
+    IF_CODE(l, d, p) on_warps([=](hlq_share s) { add_vectors(l, d, p, s, vectors, a, b); });
+    ON_WARPS_FOR_CODE(ADD)
+}
+
+void hlq_gpu_hnlq_flatten(const hlq_cuda_vectors *vectors, uint32_t *flat)
+{
+#define FLATTEN(l, d, p)                                                                           \
+    IF_CODE(l, d, p) on_warps([=](hlq_share s) { flatten_vectors(l, d, p, s, vectors, flat); });
+    ON_WARPS_FOR_CODE(FLATTEN)
+}
+
+void hlq_gpu_hnlq_unflatten(const hlq_cuda_vectors *vectors, const uint32_t *flat)
+{
+#define UNFLATTEN(l, d, p)                                                                         \
+    IF_CODE(l, d, p) on_warps([=](hlq_share s) { unflatten_vectors(l, d, p, s, vectors, flat); });
+    ON_WARPS_FOR_CODE(UNFLATTEN)
+}
+
+void hlq_gpu_hnlq_add_modq(const hlq_cuda_modq *sum)
+{
+    on_warps([=](hlq_share s) { add_modq_of_all(s, sum); });
+}

@@ -23,3 +23,9 @@ void hlq_gpu_sums(const hlq_cuda_strips *strips)
 {
     on_warps([=](hlq_share s) { sum_strips(s, strips); });
 }
+
+void hlq_gpu_finish(const hlq_finish *finish, const int64_t *total, size_t rows, float *y)
+{
+    const gpu_arithmetic arithmetic;
+    on_warps([=](hlq_share s) { finish_rows(s, finish, total, rows, y); });
+}

@@ -39,6 +39,14 @@ HLQ_BODY hlq_base base_of(const hlq_hnlq *code, int power)
     return base;
 }
 
+/* Of all layers together: q^depth. */
+HLQ_BODY hlq_base base_of_all(const hlq_hnlq *code, int power)
+{
+    hlq_base all = {1, code->q_log2 * code->depth, power};
+    for (int m = 0; m < code->depth; m++) all.q *= code->q;
+    return all;
+}
+
 HLQ_BODY I times_q(I x, hlq_base base)
 {
     return base.power ? i_shl(x, base.log2) : i_mul(x, i_set(base.q));
@@ -120,19 +128,36 @@ HLQ_BODY uint32_t points(hlq_lattice lattice, int dim, F x[HLQ_ROWS], I p[HLQ_RO
     return big;
 }
 
+/* x_m, of one layer's digits. */
+HLQ_BODY void representative(hlq_lattice lattice, int dim, hlq_base base, const I z[HLQ_ROWS],
+                             I x[HLQ_ROWS])
+{
+    I coarse[HLQ_ROWS];
+    point_from_codes(lattice, dim, z, x);
+    coarser(lattice, dim, base, x, coarse);
+    for (int r = 0; r < dim; r++) x[r] = i_sub(x[r], times_q(coarse[r], base));
+}
+
 /*
  * Digits of all layers, finest first, into the words of group g; p is used up. Returns the vectors
- * for which something is left over.
+ * for which something is left over. `decoded`, if it is not NULL, becomes the points that the
+ * digits stand for.
  */
 HLQ_BODY uint32_t digits_of_points(const hlq_hnlq *code, hlq_lattice lattice, int dim, int power,
-                                   int g, I p[HLQ_ROWS], hlq_layers *layers)
+                                   int g, I p[HLQ_ROWS], hlq_layers *layers, I *decoded)
 {
     const hlq_base base = base_of(code, power);
-    for (int m = 0; m < code->depth; m++) {
-        I z[HLQ_ROWS];
+    int weight = 1; /* q^m */
+    for (int r = 0; decoded && r < dim; r++) decoded[r] = i_set(0);
+    for (int m = 0; m < code->depth; m++, weight *= code->q) {
+        I z[HLQ_ROWS], x[HLQ_ROWS];
         codes_from_point(lattice, dim, p, z);
         for (int r = 0; r < dim; r++) z[r] = digit_of(z[r], base);
         store_layer(code, dim, m, g, z, layers);
+        if (decoded) representative(lattice, dim, base, z, x);
+        for (int r = 0; decoded && r < dim; r++) {
+            decoded[r] = i_add(decoded[r], i_mul(x[r], i_set(weight)));
+        }
         coarser(lattice, dim, base, p, p);
     }
     I any = p[0];
@@ -151,18 +176,15 @@ HLQ_BODY uint32_t points_of_digits(const hlq_hnlq *code, hlq_lattice lattice, in
     I largest = i_set(0);
     for (int r = 0; r < dim; r++) p[r] = i_set(0);
     for (int m = code->depth - 1; m >= 0; m--) {
-        I z[HLQ_ROWS], x[HLQ_ROWS], coarse[HLQ_ROWS];
+        I z[HLQ_ROWS], x[HLQ_ROWS];
         load_layer(code, dim, m, g, layers, z);
         for (int r = 0; r < dim; r++) {
             largest = i_max(largest, z[r]);
             p[r] = times_q(p[r], base);
         }
         if (m < code->depth - count) continue;
-        point_from_codes(lattice, dim, z, x);
-        coarser(lattice, dim, base, x, coarse);
-        for (int r = 0; r < dim; r++) {
-            p[r] = i_add(p[r], i_sub(x[r], times_q(coarse[r], base)));
-        }
+        representative(lattice, dim, base, z, x);
+        for (int r = 0; r < dim; r++) p[r] = i_add(p[r], x[r]);
     }
     return m_word(i_gt(largest, i_set(code->q - 1)));
 }

@@ -14,7 +14,7 @@ HLQ_BLOCK void encode_block(const hlq_hnlq *code, const block_input *in, block_c
 #define ENCODE(l, d, b)                                                                            \
     IF_CODE(l, d, b)                                                                               \
     {                                                                                              \
-        for (int g = 0; g < HLQ_ROWS / (d); g++) encode_group(code, l, d, b, g, in, out);          \
+        for (int g = 0; g < HLQ_ROWS / (d); g++) encode_group(code, l, d, b, g, in, out, NULL);    \
     }
     FOR_EACH_CODE(ENCODE)}
 
@@ -29,7 +29,7 @@ HLQ_BLOCK vector_mask
         for (int g = 0; g < HLQ_ROWS / (d); g++) {                                                 \
             I p[HLQ_ROWS];                                                                         \
             for (int r = 0; r < (d); r++) p[r] = points_[g * (d) + r];                             \
-            over.group[g] = digits_of_points(code, l, d, b, g, p, layers);                         \
+            over.group[g] = digits_of_points(code, l, d, b, g, p, layers, NULL);                   \
         }                                                                                          \
     }
     FOR_EACH_CODE(DIGITS)

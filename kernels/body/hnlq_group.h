@@ -37,10 +37,10 @@ typedef struct {
 
 /*
  * One group, with the ramp: vectors that do not fit climb to the next scale and all are encoded
- * once more, until none is left or no scale is.
+ * once more, until none is left or no scale is. `decoded` as in digits_of_points().
  */
 HLQ_BODY void encode_group(const hlq_hnlq *code, hlq_lattice lattice, int dim, int power, int g,
-                           const block_input *in, block_code *out)
+                           const block_input *in, block_code *out, I *decoded)
 {
     F inverse = f_set(code->inverse[0]);
     memset(&out->step[g], 0, sizeof out->step[g]);
@@ -51,7 +51,7 @@ HLQ_BODY void encode_group(const hlq_hnlq *code, hlq_lattice lattice, int dim, i
             y[r] = f_add(f_mul(in->x[g * dim + r], inverse), in->shift[g * dim + r]);
         }
         uint32_t over = points(lattice, dim, y, p);
-        over |= digits_of_points(code, lattice, dim, power, g, p, &out->layers);
+        over |= digits_of_points(code, lattice, dim, power, g, p, &out->layers, decoded);
         over &= in->real.group[g];
         out->over.group[g] = over;
         if (!over || t + 1 == code->tries) return;

@@ -147,8 +147,7 @@ static uint64_t add_digits(const hlq_hnlq *code, const void *a, const void *b, s
 static uint64_t flatten(const hlq_hnlq *code, const void *digits, size_t vectors, uint32_t *flat)
 {
     const size_t dim = (size_t)code->dim, whole = HLQ_BLOCK_ELEMS / dim;
-    hlq_base all = {1, code->q_log2 * code->depth, code->q_log2 >= 0}; /* q^depth */
-    for (int m = 0; m < code->depth; m++) all.q *= code->q;
+    const hlq_base all = base_of_all(code, code->q_log2 >= 0);
     uint64_t bad = 0;
     hlq_layers layers;
     for (size_t v = 0; v < vectors; v += whole) {

@@ -42,19 +42,19 @@ int hlq_cuda_exponents(const hlq_place *place, const hlq_source *src, int16_t *e
                        hlq_stream stream);
 
 /* *beyond += what encode() returns. */
-int hlq_cuda_encode(const hlq_cuda_run *run, const hlq_source *src, uint64_t *beyond,
-                    hlq_stream stream);
+int hlq_cuda_blocks_encode(const hlq_cuda_run *run, const hlq_source *src, uint64_t *beyond,
+                           hlq_stream stream);
 
 /* *failures += what decode() returns; failed and failures may be NULL: no checks. */
-int hlq_cuda_decode(const hlq_cuda_run *run, float factor, hlq_dtype dtype, void *out, size_t elems,
-                    uint8_t *failed, uint64_t *failures, hlq_stream stream);
+int hlq_cuda_blocks_decode(const hlq_cuda_run *run, float factor, hlq_dtype dtype, void *out,
+                           size_t elems, uint8_t *failed, uint64_t *failures, hlq_stream stream);
 
 /*
  * What the owner of a part does with everyone's codes: decode_add() of terms[0] …
  * terms[count-1] in turn, and before terms[own_at] (own_at == count: at the end) rotate_add() of
  * own, if it is not NULL. All terms have the lattice and dither of the first and the blocks of
  * place. The sum goes on from acc if `more`, else from 0. exponent, if it is not NULL, gets those
- * of the sums: from them come the bits with which hlq_cuda_encode() codes acc.
+ * of the sums: from them come the bits with which hlq_cuda_blocks_encode() codes acc.
  */
 typedef struct hlq_cuda_sum {
     hlq_place place;

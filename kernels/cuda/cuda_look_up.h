@@ -34,6 +34,10 @@ typedef struct hlq_cuda_strips {
 
 int hlq_cuda_sums(const hlq_cuda_strips *strips, hlq_stream stream);
 
+/* y of `rows` rows of W, of their totals: the host's, bit by bit. */
+int hlq_cuda_finish(const hlq_finish *finish, const int64_t *total, size_t rows, float *y,
+                    hlq_stream stream);
+
 #ifdef __cplusplus
 }
 #endif

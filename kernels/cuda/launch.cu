@@ -76,8 +76,8 @@ int hlq_cuda_exponents(const hlq_place *place, const hlq_source *src, int16_t *e
     return launch_warps(exponents_kernel, place->blocks, stream, *place, *src, exponent);
 }
 
-int hlq_cuda_encode(const hlq_cuda_run *run, const hlq_source *src, uint64_t *beyond,
-                    hlq_stream stream)
+int hlq_cuda_blocks_encode(const hlq_cuda_run *run, const hlq_source *src, uint64_t *beyond,
+                           hlq_stream stream)
 {
     size_t blocks = run->run.place.blocks;
     if (run->run.wide && blocks) {
@@ -87,8 +87,8 @@ int hlq_cuda_encode(const hlq_cuda_run *run, const hlq_source *src, uint64_t *be
     return launch_warps(KERNEL_FOR(run->run, encode_kernel), blocks, stream, *run, *src, beyond);
 }
 
-int hlq_cuda_decode(const hlq_cuda_run *run, float factor, hlq_dtype dtype, void *out, size_t elems,
-                    uint8_t *failed, uint64_t *failures, hlq_stream stream)
+int hlq_cuda_blocks_decode(const hlq_cuda_run *run, float factor, hlq_dtype dtype, void *out,
+                           size_t elems, uint8_t *failed, uint64_t *failures, hlq_stream stream)
 {
     return launch_warps(KERNEL_FOR(run->run, decode_kernel), run->run.place.blocks, stream, *run,
                         factor, dtype, out, elems, failed, failures);

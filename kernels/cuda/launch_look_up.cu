@@ -15,6 +15,11 @@ HLQ_KERNEL tables_kernel(const hlq_points *points, const float *x, size_t blocks
 
 HLQ_KERNEL sums_kernel(HLQ_GIVEN hlq_cuda_strips strips) { sum_strips(share_of_warp(), &strips); }
 
+HLQ_KERNEL finish_kernel(HLQ_GIVEN hlq_finish finish, const int64_t *total, size_t rows, float *y)
+{
+    finish_rows(share_of_warp(), &finish, total, rows, y);
+}
+
 int hlq_cuda_tables(const hlq_points *points, int dim, const float *x, size_t blocks, float factor,
                     int planes, int8_t *tables, hlq_stream stream)
 {
@@ -33,4 +38,11 @@ int hlq_cuda_tables(const hlq_points *points, int dim, const float *x, size_t bl
 int hlq_cuda_sums(const hlq_cuda_strips *strips, hlq_stream stream)
 {
     return launch_warps(sums_kernel, pieces_of(strips), stream, *strips);
+}
+
+int hlq_cuda_finish(const hlq_finish *finish, const int64_t *total, size_t rows, float *y,
+                    hlq_stream stream)
+{
+    return launch_warps(finish_kernel, rows / 32 + (rows % 32 != 0), stream, *finish, total, rows,
+                        y);
 }

@@ -21,6 +21,8 @@ HLQ_BODY size_t vectors_of_block(int dim, size_t vectors, size_t block)
     return left < whole ? left : whole;
 }
 
+HLQ_BODY F no_number(void) { return float_of_bits(UINT32_C(0x7fc00000)); }
+
 /* What the caller hears of one group, whose first vectors' places are `first`. */
 HLQ_BODY void report_group(const hlq_cuda_vectors *v, int dim, int g, size_t first, size_t here,
                            const block_code *out)
@@ -31,8 +33,33 @@ HLQ_BODY void report_group(const hlq_cuda_vectors *v, int dim, int g, size_t fir
     if (v->overload) v->overload[first + own] = is_lane_in(out->over.group[g]);
 }
 
+/* Numbers that are NaN or Inf in the lanes of one group, and the lanes that have any. */
+HLQ_BODY uint32_t nonfinite_lanes(int dim, const F *x, uint64_t *numbers)
+{
+    uint32_t lanes = 0;
+    for (int r = 0; r < dim; r++) {
+        uint32_t here = f_abs_not_below(x[r], __builtin_inff());
+        *numbers += (uint64_t)__builtin_popcount(here);
+        lanes |= here;
+    }
+    return lanes;
+}
+
+/* The rows of a group become what was decoded; NaN in `lost`, and where the dither is no number. */
+HLQ_BODY void quantize_group(const hlq_cuda_vectors *v, int dim, int g, const block_code *out,
+                             const I decoded[HLQ_ROWS], uint32_t lost, block_input *in)
+{
+    uint64_t of_dither = 0;
+    F *x = in->x + g * dim, *shift = in->shift + g * dim;
+    F by = v->code.scale[out->step[g].own];
+    if (out->over.group[g]) lost |= nonfinite_lanes(dim, shift, &of_dither);
+    for (int r = 0; r < dim; r++)
+        x[r] = f_select(lost, no_number(), descale(decoded[r], shift[r], by));
+}
+
+/* Encodes, into digits or, where `quantized` is not NULL, without them into what they decode to. */
 HLQ_BODY void encode_vectors(hlq_lattice lattice, int dim, int power, hlq_share share,
-                             const hlq_cuda_vectors *v, const float *x, hlq_encoded *result)
+                             const hlq_cuda_vectors *v, const float *x, float *quantized)
 {
     const size_t whole = (size_t)(HLQ_BLOCK_ELEMS / dim);
     uint64_t overloads = 0, nonfinite = 0;
@@ -40,37 +67,37 @@ HLQ_BODY void encode_vectors(hlq_lattice lattice, int dim, int power, hlq_share 
         size_t first = b * whole, here = vectors_of_block(dim, v->vectors, b);
         block_input in;
         block_code out;
-        uint32_t any = 0;
         load_some_vectors(dim, x + first * (size_t)dim, here, in.x);
         load_shift(&v->code, dim, v->dither, first, here, in.shift);
         out.layers.digits = (char *)v->digits + first * vector_bytes(&v->code);
-        out.layers.here = here;
+        out.layers.here = quantized ? 0 : here;
         HLQ_UNROLL
         for (int g = 0; g < HLQ_ROWS / dim; g++) {
+            I decoded[HLQ_ROWS];
             in.real.group[g] = __ballot_sync(WHOLE_WARP, vector_of_lane(dim, g) < here);
-            encode_group(&v->code, lattice, dim, power, g, &in, &out);
+            encode_group(&v->code, lattice, dim, power, g, &in, &out, quantized ? decoded : NULL);
             report_group(v, dim, g, first, here, &out);
-            overloads += (uint64_t)__builtin_popcount(out.over.group[g]);
-            any |= out.over.group[g];
+            uint32_t over = out.over.group[g], lost = 0;
+            overloads += (uint64_t)__builtin_popcount(over);
+            /* NaN and Inf overload at any scale */
+            if (over) lost = nonfinite_lanes(dim, in.x + g * dim, &nonfinite);
+            if (quantized) quantize_group(v, dim, g, &out, decoded, lost, &in);
         }
-        for (int r = 0; any && r < HLQ_ROWS; r++) { /* NaN and Inf overload at any scale */
-            nonfinite += (uint64_t)__builtin_popcount(f_abs_not_below(in.x[r], __builtin_inff()));
-        }
+        if (quantized) store_some_vectors(dim, in.x, here, quantized + first * (size_t)dim);
     }
-    add_count(&result->overloads, overloads);
-    add_count(&result->nonfinite, nonfinite);
+    add_count(v->overloads, overloads);
+    add_count(v->bad, nonfinite);
 }
 
-/* β_T of a lane's vector in group g. */
-HLQ_BODY F scale_of_lane(const hlq_cuda_vectors *v, int dim, int g, size_t first, size_t here)
+/* T of a lane's vector in group g. */
+HLQ_BODY int step_of_lane(const hlq_cuda_vectors *v, int dim, int g, size_t first, size_t here)
 {
     size_t own = vector_of_lane(dim, g);
-    if (!v->retries) return v->code.scale[0];
-    return own < here ? v->code.scale[v->retries[first + own]] : 0.0f;
+    return v->retries && own < here ? v->retries[first + own] : 0;
 }
 
 HLQ_BODY void decode_vectors(hlq_lattice lattice, int dim, int power, hlq_share share,
-                             const hlq_cuda_vectors *v, int layers_used, float *x, uint64_t *bad)
+                             const hlq_cuda_vectors *v, int layers_used, float *x)
 {
     const size_t whole = (size_t)(HLQ_BLOCK_ELEMS / dim);
     uint64_t count = 0;
@@ -84,16 +111,19 @@ HLQ_BODY void decode_vectors(hlq_lattice lattice, int dim, int power, hlq_share 
         HLQ_UNROLL
         for (int g = 0; g < HLQ_ROWS / dim; g++) {
             I p[HLQ_ROWS];
-            F by = scale_of_lane(v, dim, g, first, here);
-            count += (uint64_t)__builtin_popcount(
-                points_of_digits(&v->code, lattice, dim, power, g, layers_used, &layers, p));
+            int step = step_of_lane(v, dim, g, first, here);
+            uint32_t bad = m_word(step >= v->code.tries);
+            F by = v->code.scale[step < v->code.tries ? step : 0];
+            bad |= points_of_digits(&v->code, lattice, dim, power, g, layers_used, &layers, p);
+            count += (uint64_t)__builtin_popcount(bad);
             for (int r = 0; r < dim; r++) {
-                rows[g * dim + r] = descale(p[r], shift[g * dim + r], by);
+                F number = descale(p[r], shift[g * dim + r], by);
+                rows[g * dim + r] = f_select(bad, no_number(), number);
             }
         }
         store_some_vectors(dim, rows, here, x + first * (size_t)dim);
     }
-    add_count(bad, count);
+    add_count(v->bad, count);
 }
 
 #endif

@@ -9,6 +9,7 @@
 #include "share.cuh"
 
 #include "../body/look_up.h"
+#include "../body/finish.h"
 
 /* Blocks of a part: many warps work on few rows, each long enough to be worth its atomic adds. */
 enum { PART_BLOCKS = 64 };
@@ -53,6 +54,15 @@ HLQ_BODY void sum_strips(hlq_share share, const hlq_cuda_strips *s)
     const size_t planes = (size_t)s->planes;
     for (size_t i = share.first; i < s->tiles * planes * parts; i += share.step) {
         add_piece(s, i / (planes * parts), i / parts % planes, i % parts * PART_BLOCKS);
+    }
+}
+
+/* A row for each lane. */
+HLQ_BODY void finish_rows(hlq_share share, const hlq_finish *finish, const int64_t *total,
+                          size_t rows, float *y)
+{
+    for (size_t r = 32 * share.first + (size_t)lane(); r < rows; r += 32 * share.step) {
+        y[r] = finish_row(finish, total[r], r);
     }
 }
 

@@ -70,6 +70,15 @@ HLQ_BODY void load_layer(const hlq_hnlq *code, int dim, int m, int g, const hlq_
     else load_words(dim, 0, at, z);
 }
 
+/* All bits of a lane's digits, in the lanes of a mask: no digit where a byte can be none. */
+HLQ_BODY void spoil_vectors(const hlq_hnlq *code, int dim, int g, uint32_t lanes,
+                            const hlq_layers *layers)
+{
+    uint8_t *at = (uint8_t *)layer_at(code, dim, 0, g, layers);
+    if (!is_lane_in(lanes) || vector_of_lane(dim, g) >= layers->here) return;
+    for (size_t i = 0; i < vector_bytes(code); i++) at[i] = 0xff;
+}
+
 HLQ_BODY void load_some_vectors(int dim, const float *x, size_t here, F rows[HLQ_ROWS])
 {
     for (int r = 0; r < HLQ_ROWS; r++) {
@@ -85,6 +94,25 @@ HLQ_BODY void store_some_vectors(int dim, F rows[HLQ_ROWS], size_t here, float *
     for (int r = 0; r < HLQ_ROWS; r++) {
         size_t at = (size_t)(HLQ_LANES * r + lane());
         if (at < here * (size_t)dim) x[at] = rows[r];
+    }
+}
+
+/* The same of flat codes. */
+HLQ_BODY void load_some_flat(int dim, const uint32_t *flat, size_t here, I rows[HLQ_ROWS])
+{
+    for (int r = 0; r < HLQ_ROWS; r++) {
+        size_t at = (size_t)(HLQ_LANES * r + lane());
+        rows[r] = at < here * (size_t)dim ? (I)flat[at] : 0;
+    }
+    i_rows_exchange(dim, rows);
+}
+
+HLQ_BODY void store_some_flat(int dim, I rows[HLQ_ROWS], size_t here, uint32_t *flat)
+{
+    i_rows_exchange(dim, rows);
+    for (int r = 0; r < HLQ_ROWS; r++) {
+        size_t at = (size_t)(HLQ_LANES * r + lane());
+        if (at < here * (size_t)dim) flat[at] = (uint32_t)rows[r];
     }
 }
 

@@ -3,6 +3,8 @@
  */
 #include "quantizer.h"
 
+#include <kernels/body/modq.h>
+
 #include <math.h>
 #include <string.h>
 
@@ -33,8 +35,8 @@ hlq_status hlq_digits_add_modq(int q, const void *a, const void *b, size_t count
     HLQ_TRY(hlq_check_digits(q, a, count));
     HLQ_TRY(hlq_check_digits(q, b, count));
     for (size_t i = 0; i < count; i++) {
-        int sum = digit_at(a, q > 256, i) + digit_at(b, q > 256, i);
-        if (sum >= q) sum -= q;
+        uint32_t sum = add_modq((uint32_t)q, (uint32_t)digit_at(a, q > 256, i),
+                                (uint32_t)digit_at(b, q > 256, i));
         if (q > 256) memcpy((char *)out + 2 * i, &(int16_t){(int16_t)sum}, 2);
         else ((uint8_t *)out)[i] = (uint8_t)sum;
     }

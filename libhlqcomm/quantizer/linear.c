@@ -9,8 +9,8 @@
  * All that is added is an integer, so neither threads nor variants can change y.
  */
 #include "linear.h"
-#include "rows.h"
 
+#include <kernels/body/finish.h>
 #include <kernels/cpu/fp_env.h>
 
 #include <math.h>
@@ -22,20 +22,14 @@
 #endif
 
 enum {
-    ROWS_AT_ONCE = 4,      /* of x, while a tile of W is in the cache */
-    PIECE = 64,            /* blocks whose tables a thread makes at once */
-    WORK_MIN = 1 << 18,    /* look-ups that are worth a thread */
-    ONE_SIDED_MOST = 32600 /* entries are rounded to ±this: two planes hold ±32639 */
+    ROWS_AT_ONCE = 4,   /* of x, while a tile of W is in the cache */
+    PIECE = 64,         /* blocks whose tables a thread makes at once */
+    WORK_MIN = 1 << 18, /* look-ups that are worth a thread */
 };
 
-/* A row of x, ready for look-ups. */
 typedef struct table_row {
-    float *x;       /* [in]: blocks that tables are made of */
+    hlq_linear_row ready;
     int8_t *tables; /* [blocks, planes, 256] */
-    float factor;
-    double unit;               /* y is sum × scale of the row of W × unit */
-    double offset;             /* taken from the sum, for centres; 0 without them */
-    double minus[HLQ_DIM_MAX]; /* so is Σ minus[j] × sum j of the row of W */
 } table_row;
 
 /* What is common to all rows of a call. */
@@ -48,24 +42,45 @@ typedef struct forward {
     table_row row[ROWS_AT_ONCE];
 } forward;
 
-/* Planes that hold entries of up to `most` in size: HLQ_PLANES_MAX at most, for all codes. */
-static void set_planes(forward *f, long most)
+int hlq_linear_planes(long most, int largest[HLQ_PLANES_MAX])
 {
-    f->planes = 0;
-    for (; most > 127; most = (most + 128) >> 8) f->largest[f->planes++] = 128;
-    f->largest[f->planes++] = most ? (int)most : 1;
+    int planes = 0;
+    for (; most > 127; most = (most + 128) >> 8) largest[planes++] = 128;
+    largest[planes++] = most ? (int)most : 1;
+    return planes;
+}
+
+/* Entries of two sides are exact integers of at most q² R² (q^M - 1) / (q - 1) in size. */
+hlq_status hlq_linear_most(const hlq_quantizer *activation, long *most)
+{
+    hlq_quantizer_info info = {.struct_bytes = sizeof info};
+    *most = HLQ_ONE_SIDED_MOST;
+    if (!activation) return HLQ_OK;
+    HLQ_TRY(hlq_quantizer_describe(activation, &info));
+    *most = 0;
+    for (int m = 0; m < info.params.depth; m++) *most = *most * info.params.q + info.max_norm2;
+    return HLQ_OK;
 }
 
 /* Rows of x --------------------------------------------------------------------------------- */
 
-static void prepare_one_sided(const forward *f, const float *x, table_row *row)
+/* Without centres. */
+static hlq_finish finish_of(const hlq_linear *linear, double unit)
 {
-    const size_t dim = (size_t)f->linear->quantizer->params.dim;
+    return (hlq_finish){.scales = linear->scales,
+                        .sums = linear->sums,
+                        .dim = linear->quantizer->params.dim,
+                        .unit = unit};
+}
+
+void hlq_linear_one_sided(const hlq_linear *linear, const float *x, hlq_linear_row *row)
+{
+    const size_t dim = (size_t)linear->quantizer->params.dim;
     float most = 0;
     double longest2 = 0;
     fp_env saved = fp_env_enter();
-    for (size_t i = 0; i < f->linear->in; i++) most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-    for (size_t i = 0; i < f->linear->in; i += dim) {
+    for (size_t i = 0; i < linear->in; i++) most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    for (size_t i = 0; i < linear->in; i += dim) {
         double norm2 = 0;
         for (size_t j = i; j < i + dim; j++) {
             row->x[j] = most > 0 ? x[j] / most : 0;
@@ -74,9 +89,10 @@ static void prepare_one_sided(const forward *f, const float *x, table_row *row)
         if (norm2 > longest2) longest2 = norm2;
     }
     /* No entry is larger than the product of norms; 0 where all entries are. */
-    const double bound = sqrt(longest2) * f->linear->longest;
-    row->factor = bound > 0 ? (float)(ONE_SIDED_MOST / bound) : 0;
-    row->unit = bound > 0 ? most / (double)row->factor * f->linear->quantizer->code.scale[0] : 0;
+    const double bound = sqrt(longest2) * linear->longest;
+    row->factor = bound > 0 ? (float)(HLQ_ONE_SIDED_MOST / bound) : 0;
+    row->finish = finish_of(
+        linear, bound > 0 ? most / (double)row->factor * linear->quantizer->code.scale[0] : 0);
     fp_env_leave(saved);
 }
 
@@ -84,32 +100,32 @@ static void prepare_one_sided(const forward *f, const float *x, table_row *row)
  * ⟨W - c, X - c'⟩ summed over blocks is the sum of ⟨W, X⟩, less ⟨c, ΣX⟩ - blocks × ⟨c, c'⟩, less
  * ⟨c', ΣW⟩.
  */
-static void set_centres(const forward *f, const hlq_quantizer *activation, table_row *row)
+static void set_centres(const hlq_linear *linear, const hlq_quantizer *activation,
+                        hlq_linear_row *row)
 {
-    const hlq_linear *linear = f->linear;
     const size_t dim = (size_t)activation->params.dim;
     double sum[HLQ_DIM_MAX] = {0};
     for (size_t i = 0; i < linear->in; i++) sum[i % dim] += row->x[i];
     for (size_t j = 0; j < dim; j++) {
         const double c = linear->quantizer->code.centre[j], other = activation->code.centre[j];
-        row->offset += c * (sum[j] - (double)linear->blocks * other);
-        row->minus[j] = other;
+        row->finish.offset += c * (sum[j] - (double)linear->blocks * other);
+        row->finish.minus[j] = other;
     }
 }
 
-static hlq_status prepare_two_sided(const forward *f, hlq_rows *rows, const float *x,
-                                    table_row *row, uint64_t *overloads)
+hlq_status hlq_linear_two_sided(const hlq_linear *linear, hlq_rows *rows, const float *x,
+                                hlq_linear_row *row, uint64_t *overloads)
 {
     const hlq_quantizer *activation = rows->quantizer;
-    const float scale = hlq_row_rms(x, f->linear->in);
+    const float scale = hlq_row_rms(x, linear->in);
     uint64_t shrunk;
     HLQ_TRY(hlq_row_encode(rows, x, scale, &shrunk));
     hlq_row_points(rows, row->x);
     *overloads += shrunk;
     row->factor = 1;
-    row->unit = (double)f->linear->quantizer->code.scale[0] * activation->code.scale[0] * scale;
-    row->offset = 0;
-    if (f->linear->sums) set_centres(f, activation, row);
+    row->finish = finish_of(linear, (double)linear->quantizer->code.scale[0] *
+                                        activation->code.scale[0] * scale);
+    if (linear->sums) set_centres(linear, activation, row);
     return HLQ_OK;
 }
 
@@ -120,8 +136,8 @@ static void make_tables(const forward *f, const table_row *row, size_t piece)
     const size_t dim = (size_t)f->points->dim, first = piece * PIECE;
     const size_t left = f->linear->blocks - first, here = left < PIECE ? left : PIECE;
     const size_t table_bytes = HLQ_TABLE_ENTRIES * (size_t)f->planes;
-    f->linear->quantizer->kernels->look_up->tables(f->points, row->x + first * dim, here,
-                                                   row->factor, f->planes,
+    f->linear->quantizer->kernels->look_up->tables(f->points, row->ready.x + first * dim, here,
+                                                   row->ready.factor, f->planes,
                                                    row->tables + first * table_bytes);
 }
 
@@ -156,17 +172,12 @@ static void sum_tile(const forward *f, const table_row *row, size_t tile,
 static void finish_tile(const forward *f, const table_row *row, size_t tile, float *y)
 {
     const hlq_linear *linear = f->linear;
-    const size_t dim = (size_t)linear->quantizer->params.dim, first = tile * HLQ_TILE_ROWS;
+    const size_t first = tile * HLQ_TILE_ROWS;
     int64_t total[HLQ_TILE_ROWS];
     sum_tile(f, row, tile, total);
     fp_env saved = fp_env_enter();
     for (size_t r = first; r < linear->out && r < first + HLQ_TILE_ROWS; r++) {
-        double sum = (double)total[r - first];
-        if (linear->sums) sum -= row->offset;
-        for (size_t j = 0; linear->sums && j < dim; j++) {
-            sum -= row->minus[j] * linear->sums[r * dim + j];
-        }
-        y[r] = (float)(sum * ((double)linear->scales[r] * row->unit));
+        y[r] = finish_row(&row->ready.finish, total[r - first], r);
     }
     fp_env_leave(saved);
 }
@@ -247,26 +258,19 @@ static hlq_status check_arguments(const hlq_linear *linear, const hlq_quantizer 
     return hlq_check_finite("x", x, batch * linear->in);
 }
 
-/* Entries of two sides are exact integers of at most q² R² (q^M - 1) / (q - 1) in size. */
 static hlq_status open_forward(forward *f, const hlq_linear *linear,
                                const hlq_quantizer *activation, size_t batch)
 {
+    long most;
     f->linear = linear;
     f->points = activation ? &linear->points : &linear->centred_points;
-    if (activation) {
-        hlq_quantizer_info info = {.struct_bytes = sizeof info};
-        HLQ_TRY(hlq_quantizer_describe(activation, &info));
-        long most = 0;
-        for (int m = 0; m < info.params.depth; m++) most = most * info.params.q + info.max_norm2;
-        set_planes(f, most);
-    } else {
-        set_planes(f, ONE_SIDED_MOST);
-    }
+    HLQ_TRY(hlq_linear_most(activation, &most));
+    f->planes = hlq_linear_planes(most, f->largest);
     const size_t table_bytes = linear->blocks * HLQ_TABLE_ENTRIES * (size_t)f->planes;
     for (size_t r = 0; r < ROWS_AT_ONCE && r < batch; r++) {
-        f->row[r].x = malloc(linear->in * sizeof *f->row[r].x + 1);
+        f->row[r].ready.x = malloc(linear->in * sizeof *f->row[r].ready.x + 1);
         f->row[r].tables = aligned_alloc(64, table_bytes + 64);
-        if (f->row[r].x && f->row[r].tables) continue;
+        if (f->row[r].ready.x && f->row[r].tables) continue;
         return hlq_quantizer_fail(HLQ_E_NOMEM, "no memory for tables of %zu bytes", table_bytes);
     }
     return HLQ_OK;
@@ -280,8 +284,9 @@ static hlq_status run_forward(forward *f, hlq_rows *rows, const float *x, size_t
         f->rows = batch - first < ROWS_AT_ONCE ? batch - first : ROWS_AT_ONCE;
         for (size_t r = 0; r < f->rows; r++) {
             const float *from = x + (first + r) * in;
-            if (rows) HLQ_TRY(prepare_two_sided(f, rows, from, &f->row[r], overloads));
-            else prepare_one_sided(f, from, &f->row[r]);
+            hlq_linear_row *row = &f->row[r].ready;
+            if (rows) HLQ_TRY(hlq_linear_two_sided(f->linear, rows, from, row, overloads));
+            else hlq_linear_one_sided(f->linear, from, row);
         }
         look_up_rows(f, threads, y + first * out);
     }
@@ -305,7 +310,7 @@ hlq_status hlq_linear_forward(const hlq_linear *linear, const hlq_quantizer *act
     }
     hlq_rows_close(&rows);
     for (int r = 0; r < ROWS_AT_ONCE; r++) {
-        free(f.row[r].x);
+        free(f.row[r].ready.x);
         free(f.row[r].tables);
     }
     return status;

@@ -9,10 +9,14 @@
 #define HLQ_QUANTIZER_LINEAR_H
 
 #include "quantizer.h"
+#include "rows.h"
 
 #include <kernels/look_up.h>
 
-enum { HLQ_BLOCKS_MAX = 1 << 19 /* of a row: sums of a strip fit 32 bits, of all 64 */ };
+enum {
+    HLQ_BLOCKS_MAX = 1 << 19,   /* of a row: sums of a strip fit 32 bits, of all 64 */
+    HLQ_ONE_SIDED_MOST = 32600, /* entries are rounded to ±this: two planes hold ±32639 */
+};
 
 struct hlq_linear {
     hlq_quantizer *quantizer; /* a copy, without retries */
@@ -46,6 +50,24 @@ static inline size_t hlq_linear_strip(const hlq_linear *linear, size_t tile, int
 /* Row `row` of the layer, index [blocks, depth]; set keeps its sum too. */
 void hlq_linear_set_row(hlq_linear *linear, size_t row, const uint8_t *index, float scale);
 void hlq_linear_get_row(const hlq_linear *linear, size_t row, uint8_t *index);
+
+/* A row of x, ready for look-ups, and for y of their sums. */
+typedef struct hlq_linear_row {
+    float *x; /* [in]: blocks that tables are made of, of linear's (centred) points */
+    float factor;
+    hlq_finish finish;
+} hlq_linear_row;
+
+/* One-sided: of the centred points, and HLQ_ONE_SIDED_MOST. Two-sided: of the others; `rows` is of
+   the activation, and *overloads grows by vectors that were shrunk. row->x is the caller's. */
+void hlq_linear_one_sided(const hlq_linear *linear, const float *x, hlq_linear_row *row);
+hlq_status hlq_linear_two_sided(const hlq_linear *linear, hlq_rows *rows, const float *x,
+                                hlq_linear_row *row, uint64_t *overloads);
+
+/* Entries of this table are at most *most in size: HLQ_ONE_SIDED_MOST if activation is NULL. Then
+   so many planes hold them, HLQ_PLANES_MAX at most for all codes; and the largest entry of each. */
+hlq_status hlq_linear_most(const hlq_quantizer *activation, long *most);
+int hlq_linear_planes(long most, int largest[HLQ_PLANES_MAX]);
 
 /* Digits of `count` layers to Σ b[j] q^j, in place too; and back. */
 void hlq_indices_of_digits(const uint8_t *digits, int dim, int q, size_t count, uint8_t *index);

@@ -103,19 +103,13 @@ static int log2_of_power(int q)
     return 1 << log2 == q ? log2 : -1;
 }
 
-static hlq_status set_scales(hlq_hnlq *code, const hlq_quantizer_params *p)
+static void set_scales(hlq_hnlq *code, const hlq_quantizer_params *p)
 {
-    float *scale = malloc(2 * (size_t)code->tries * sizeof *scale);
-    if (!scale) return hlq_quantizer_fail(HLQ_E_NOMEM, "no memory for %d scales", code->tries);
-    float *inverse = scale + code->tries;
     for (int t = 0; t < code->tries; t++) {
         double beta = p->beta * exp2(p->alpha * t);
-        scale[t] = (float)beta;
-        inverse[t] = (float)(1 / beta);
+        code->scale[t] = (float)beta;
+        code->inverse[t] = (float)(1 / beta);
     }
-    code->scale = scale;
-    code->inverse = inverse;
-    return HLQ_OK;
 }
 
 /* The finest layer's digits of indices first …, `wide` or not, one layer deep. */
@@ -136,11 +130,10 @@ void hlq_layer_representatives(const hlq_quantizer *quantizer, uint64_t first, u
                                float *points)
 {
     enum { PIECE = 1024 };
-    static const float one = 1;
     uint16_t digits[PIECE * HLQ_DIM_MAX];
     hlq_hnlq layer = quantizer->code;
     layer.depth = layer.tries = 1;
-    layer.scale = layer.inverse = &one;
+    layer.scale[0] = layer.inverse[0] = 1;
     memset(layer.centre, 0, sizeof layer.centre);
     for (uint64_t i = 0; i < count; i += PIECE) {
         size_t here = count - i < PIECE ? (size_t)(count - i) : PIECE;
@@ -202,23 +195,14 @@ hlq_status hlq_quantizer_create(const hlq_quantizer_params *params, hlq_quantize
                             .q_log2 = log2_of_power(params->q),
                             .wide = wide,
                             .tries = 1 + params->max_retries};
-    hlq_status status = set_scales(&made->code, params);
-    if (status != HLQ_OK) {
-        free(made);
-        return status;
-    }
+    set_scales(&made->code, params);
     if (params->centred) set_mean(made);
     centre_of(made, params->depth, made->code.centre);
     *quantizer = made;
     return HLQ_OK;
 }
 
-void hlq_quantizer_destroy(hlq_quantizer *quantizer)
-{
-    if (!quantizer) return;
-    free((void *)(uintptr_t)quantizer->code.scale);
-    free(quantizer);
-}
+void hlq_quantizer_destroy(hlq_quantizer *quantizer) { free(quantizer); }
 
 hlq_status hlq_quantizer_describe(const hlq_quantizer *quantizer, hlq_quantizer_info *info)
 {

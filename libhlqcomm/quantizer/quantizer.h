@@ -11,7 +11,7 @@
 
 struct hlq_quantizer {
     hlq_quantizer_params params;
-    hlq_hnlq code;           /* what kernels see; its arrays belong to the quantizer */
+    hlq_hnlq code;           /* what kernels see */
     uint64_t layer_points;   /* q^dim */
     float mean[HLQ_DIM_MAX]; /* of a layer's representatives; zeros unless centred */
     int digit_bytes;

@@ -21,15 +21,13 @@ static void set_scales(hlq_rows *rows)
     double step[STEPS];
     int tries = 0;
     for (int t = 0; t < STEPS; t++) step[t] = exp2((double)t / STEPS);
-    while (tries < HLQ_SHRINKS_MAX) {
+    rows->code = rows->quantizer->code;
+    while (tries < HLQ_TRIES_MAX) {
         double scale = ldexp(beta * step[tries % STEPS], tries / STEPS);
         if (scale > 0x1p100) break;
-        rows->scale[tries] = (float)scale;
-        rows->inverse[tries++] = (float)(1 / scale);
+        rows->code.scale[tries] = (float)scale;
+        rows->code.inverse[tries++] = (float)(1 / scale);
     }
-    rows->code = rows->quantizer->code;
-    rows->code.scale = rows->scale;
-    rows->code.inverse = rows->inverse;
     rows->code.tries = tries;
 }
 
@@ -128,9 +126,8 @@ void hlq_row_decode(const hlq_rows *rows, float scale, float *out)
 
 void hlq_row_points(const hlq_rows *rows, float *points)
 {
-    static const float one = 1;
     hlq_hnlq code = rows->quantizer->code;
-    code.scale = code.inverse = &one;
+    code.scale[0] = code.inverse[0] = 1;
     memset(code.centre, 0, sizeof code.centre);
     decode(rows, &code, points);
 }

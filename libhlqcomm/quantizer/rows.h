@@ -8,9 +8,7 @@
 
 #include "quantizer.h"
 
-enum { HLQ_SHRINKS_MAX = 256 };
-
-/* A quantizer for rows, and the row that it has encoded last. Not to be copied. */
+/* A quantizer for rows, and the row that it has encoded last. */
 typedef struct hlq_rows {
     const hlq_quantizer *quantizer;
     hlq_hnlq code; /* the quantizer's, with steps of 2^(1/8) to shrink by in place of its T */
@@ -18,7 +16,6 @@ typedef struct hlq_rows {
     float *z;         /* the row divided by its scale */
     uint8_t *shrinks; /* [vectors] */
     void *digits;     /* [vectors, depth, dim] */
-    float scale[HLQ_SHRINKS_MAX], inverse[HLQ_SHRINKS_MAX];
 } hlq_rows;
 
 /* columns must be a multiple of dim. HLQ_E_INVALID, HLQ_E_NOMEM; close it in any case. */
