@@ -39,7 +39,7 @@ int hlq_cuda_hnlq_encode(const hlq_cuda_vectors *vectors, const float *x, hlq_st
 /* bad: what decode() returns, and vectors with T ≥ tries. */
 int hlq_cuda_hnlq_decode(const hlq_cuda_vectors *vectors, int layers, float *x, hlq_stream stream);
 
-/* decode() of what encode() gives, digits and retries in registers; out may be x. bad: as encode. */
+/* decode() of what encode() gives, with digits in registers; out may be x. bad: as encode(). */
 int hlq_cuda_hnlq_quantize(const hlq_cuda_vectors *vectors, const float *x, float *out,
                            hlq_stream stream);
 
