@@ -43,12 +43,11 @@ hlq_status hlq_digits_add_modq(int q, const void *a, const void *b, size_t count
     return HLQ_OK;
 }
 
-static hlq_status check_arguments(const hlq_quantizer *quantizer, size_t vectors, const void *a,
-                                  const void *b)
+hlq_status hlq_check_addends(const hlq_quantizer *quantizer)
 {
-    if (!quantizer) return hlq_quantizer_fail(HLQ_E_INVALID, "quantizer is NULL");
-    if (vectors && (!a || !b)) return hlq_quantizer_fail(HLQ_E_INVALID, "digits are NULL");
-    return HLQ_OK;
+    if (!quantizer->params.centred) return HLQ_OK;
+    return hlq_quantizer_fail(HLQ_E_INVALID, "sums of centred digits are not centred; use a "
+                                             "quantizer that is not centred");
 }
 
 static size_t digits_of(const hlq_quantizer *quantizer, size_t vectors)
@@ -59,13 +58,10 @@ static size_t digits_of(const hlq_quantizer *quantizer, size_t vectors)
 hlq_status hlq_digits_add(const hlq_quantizer *quantizer, const void *a, const void *b,
                           size_t vectors, void *out, uint8_t *overload, uint64_t *overloads)
 {
-    HLQ_TRY(check_arguments(quantizer, vectors, a, b));
-    HLQ_TRY(check_arguments(quantizer, vectors, out, out));
+    HLQ_TRY(hlq_check_vectors(quantizer, vectors, a, b));
+    HLQ_TRY(hlq_check_vectors(quantizer, vectors, out, out));
     if (!overloads) return hlq_quantizer_fail(HLQ_E_INVALID, "overloads is NULL");
-    if (quantizer->params.centred) {
-        return hlq_quantizer_fail(HLQ_E_INVALID, "sums of centred digits are not centred; use a "
-                                                 "quantizer that is not centred");
-    }
+    HLQ_TRY(hlq_check_addends(quantizer));
     /* Checked first: out may be a. */
     HLQ_TRY(hlq_check_digits(quantizer->params.q, a, digits_of(quantizer, vectors)));
     HLQ_TRY(hlq_check_digits(quantizer->params.q, b, digits_of(quantizer, vectors)));
@@ -76,7 +72,7 @@ hlq_status hlq_digits_add(const hlq_quantizer *quantizer, const void *a, const v
 hlq_status hlq_digits_to_flat(const hlq_quantizer *quantizer, const void *digits, size_t vectors,
                               uint32_t *flat)
 {
-    HLQ_TRY(check_arguments(quantizer, vectors, digits, flat));
+    HLQ_TRY(hlq_check_vectors(quantizer, vectors, digits, flat));
     if (quantizer->kernels->hnlq->flatten(&quantizer->code, digits, vectors, flat)) {
         return hlq_check_digits(quantizer->params.q, digits, digits_of(quantizer, vectors));
     }
@@ -86,7 +82,7 @@ hlq_status hlq_digits_to_flat(const hlq_quantizer *quantizer, const void *digits
 hlq_status hlq_flat_to_digits(const hlq_quantizer *quantizer, const uint32_t *flat, size_t vectors,
                               void *digits)
 {
-    HLQ_TRY(check_arguments(quantizer, vectors, flat, digits));
+    HLQ_TRY(hlq_check_vectors(quantizer, vectors, flat, digits));
     double limit = pow(quantizer->params.q, quantizer->params.depth);
     for (size_t i = 0; i < vectors * (size_t)quantizer->params.dim; i++) {
         if (flat[i] >= limit) {

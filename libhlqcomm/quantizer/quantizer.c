@@ -226,8 +226,8 @@ hlq_status hlq_quantizer_describe(const hlq_quantizer *quantizer, hlq_quantizer_
 
 /* Encode and decode -------------------------------------------------------------------------- */
 
-static hlq_status check_arguments(const hlq_quantizer *quantizer, size_t vectors, const void *a,
-                                  const void *b)
+hlq_status hlq_check_vectors(const hlq_quantizer *quantizer, size_t vectors, const void *a,
+                             const void *b)
 {
     if (!quantizer) return hlq_quantizer_fail(HLQ_E_INVALID, "quantizer is NULL");
     if (vectors && (!a || !b)) {
@@ -236,20 +236,44 @@ static hlq_status check_arguments(const hlq_quantizer *quantizer, size_t vectors
     return HLQ_OK;
 }
 
-static hlq_status check_dither(const hlq_quantizer *quantizer, const hlq_dither *dither,
-                               size_t vectors, hlq_dither_at *at)
+hlq_status hlq_check_dither(const hlq_quantizer *quantizer, const hlq_dither *dither,
+                            size_t vectors, hlq_dither_at *at)
 {
     *at = (hlq_dither_at){NULL, 0};
     if (!dither || !vectors) return HLQ_OK;
-    size_t dim = (size_t)quantizer->params.dim;
     if (!dither->z || (dither->vectors != 1 && dither->vectors != vectors)) {
         return hlq_quantizer_fail(HLQ_E_INVALID,
                                   "dither has %zu vectors; it can have 1 or as many as x, %zu",
                                   dither->z ? dither->vectors : 0, vectors);
     }
-    HLQ_TRY(hlq_check_finite("dither", dither->z, dither->vectors * dim));
-    *at = (hlq_dither_at){dither->z, dither->vectors == 1 ? 0 : dim};
+    *at = (hlq_dither_at){dither->z, dither->vectors == 1 ? 0 : (size_t)quantizer->params.dim};
     return HLQ_OK;
+}
+
+hlq_status hlq_check_retries(const hlq_quantizer *quantizer, const uint8_t *retries, size_t vectors)
+{
+    if (retries || quantizer->code.tries == 1 || !vectors) return HLQ_OK;
+    return hlq_quantizer_fail(HLQ_E_INVALID, "retries is NULL, but max_retries is %d",
+                              quantizer->params.max_retries);
+}
+
+hlq_status hlq_check_layers(const hlq_quantizer *quantizer, int layers, hlq_hnlq *code)
+{
+    *code = quantizer->code;
+    if (layers < 1 || layers > code->depth) {
+        return hlq_quantizer_fail(HLQ_E_INVALID, "layers is %d; it can be 1 ... %d", layers,
+                                  code->depth);
+    }
+    if (layers < code->depth) centre_of(quantizer, layers, code->centre);
+    return HLQ_OK;
+}
+
+static hlq_status check_host_dither(const hlq_quantizer *quantizer, const hlq_dither *dither,
+                                    size_t vectors, hlq_dither_at *at)
+{
+    HLQ_TRY(hlq_check_dither(quantizer, dither, vectors, at));
+    if (!at->z) return HLQ_OK;
+    return hlq_check_finite("dither", at->z, dither->vectors * (size_t)quantizer->params.dim);
 }
 
 hlq_status hlq_encode(const hlq_quantizer *quantizer, const float *x, size_t vectors,
@@ -257,13 +281,10 @@ hlq_status hlq_encode(const hlq_quantizer *quantizer, const float *x, size_t vec
                       uint64_t *overloads)
 {
     hlq_dither_at at;
-    HLQ_TRY(check_arguments(quantizer, vectors, x, digits));
-    HLQ_TRY(check_dither(quantizer, dither, vectors, &at));
+    HLQ_TRY(hlq_check_vectors(quantizer, vectors, x, digits));
+    HLQ_TRY(check_host_dither(quantizer, dither, vectors, &at));
     if (!overloads) return hlq_quantizer_fail(HLQ_E_INVALID, "overloads is NULL");
-    if (!retries && quantizer->code.tries > 1 && vectors) {
-        return hlq_quantizer_fail(HLQ_E_INVALID, "retries is NULL, but max_retries is %d",
-                                  quantizer->params.max_retries);
-    }
+    HLQ_TRY(hlq_check_retries(quantizer, retries, vectors));
     hlq_encoded done = quantizer->kernels->hnlq->encode(&quantizer->code, x, vectors, at, digits,
                                                         retries, overload);
     if (done.nonfinite) return hlq_check_finite("x", x, vectors * (size_t)quantizer->code.dim);
@@ -276,24 +297,17 @@ hlq_status hlq_decode(const hlq_quantizer *quantizer, const void *digits, const 
                       size_t vectors, const hlq_dither *dither, int layers, float *x)
 {
     hlq_dither_at at;
-    HLQ_TRY(check_arguments(quantizer, vectors, x, digits));
-    HLQ_TRY(check_dither(quantizer, dither, vectors, &at));
-    hlq_hnlq code = quantizer->code;
-    if (layers < 1 || layers > code.depth) {
-        return hlq_quantizer_fail(HLQ_E_INVALID, "layers is %d; it can be 1 ... %d", layers,
-                                  code.depth);
-    }
-    if (!retries && code.tries > 1 && vectors) {
-        return hlq_quantizer_fail(HLQ_E_INVALID, "retries is NULL, but max_retries is %d",
-                                  quantizer->params.max_retries);
-    }
+    hlq_hnlq code;
+    HLQ_TRY(hlq_check_vectors(quantizer, vectors, x, digits));
+    HLQ_TRY(check_host_dither(quantizer, dither, vectors, &at));
+    HLQ_TRY(hlq_check_layers(quantizer, layers, &code));
+    HLQ_TRY(hlq_check_retries(quantizer, retries, vectors));
     for (size_t v = 0; retries && v < vectors; v++) {
         if (retries[v] >= code.tries) {
             return hlq_quantizer_fail(HLQ_E_INVALID, "retries[%zu] is %d; max_retries is %d", v,
                                       retries[v], quantizer->params.max_retries);
         }
     }
-    if (layers < code.depth) centre_of(quantizer, layers, code.centre);
     const uint8_t *steps = code.tries > 1 ? retries : NULL;
     if (quantizer->kernels->hnlq->decode(&code, digits, steps, vectors, at, layers, x)) {
         return hlq_check_digits(code.q, digits, vectors * (size_t)(code.depth * code.dim));
@@ -309,8 +323,8 @@ hlq_status hlq_quantize(const hlq_quantizer *quantizer, const float *x, size_t v
     uint8_t retries[PIECE];
     uint16_t digits[PIECE * HLQ_DEPTH_MAX * HLQ_DIM_MAX];
     hlq_dither_at at;
-    HLQ_TRY(check_arguments(quantizer, vectors, x, out));
-    HLQ_TRY(check_dither(quantizer, dither, vectors, &at));
+    HLQ_TRY(hlq_check_vectors(quantizer, vectors, x, out));
+    HLQ_TRY(check_host_dither(quantizer, dither, vectors, &at));
     if (!overloads) return hlq_quantizer_fail(HLQ_E_INVALID, "overloads is NULL");
     const hlq_hnlq *code = &quantizer->code;
     const hlq_hnlq_kernels *kernels = quantizer->kernels->hnlq;

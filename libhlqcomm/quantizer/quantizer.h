@@ -1,5 +1,6 @@
 /*
- * A quantizer from inside: what lut.c and linear.c need of it beyond the public header.
+ * A quantizer from inside: what others here need of it beyond the public header. Functions that are
+ * HLQ_API are shared with the library hlqcomm_cuda.
  */
 #ifndef HLQ_QUANTIZER_QUANTIZER_H
 #define HLQ_QUANTIZER_QUANTIZER_H
@@ -19,7 +20,7 @@ struct hlq_quantizer {
 };
 
 /* Returns status, having written the sentence of hlq_quantizer_error(). */
-hlq_status hlq_quantizer_fail(hlq_status status, const char *format, ...)
+HLQ_API hlq_status hlq_quantizer_fail(hlq_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /*
@@ -33,7 +34,18 @@ void hlq_layer_representatives(const hlq_quantizer *quantizer, uint64_t first, u
 hlq_status hlq_check_finite(const char *what, const float *x, size_t count);
 
 /* HLQ_E_INVALID unless base is odd or a power of two, 2 … 32768. */
-hlq_status hlq_check_base(int q);
+HLQ_API hlq_status hlq_check_base(int q);
+
+/* What arguments say before any memory is read. Of a, b, retries: whether they are NULL. *at is for
+   kernels; so is *code, which decodes that many layers. Addends: that they are not centred. */
+HLQ_API hlq_status hlq_check_vectors(const hlq_quantizer *quantizer, size_t vectors, const void *a,
+                                     const void *b);
+HLQ_API hlq_status hlq_check_dither(const hlq_quantizer *quantizer, const hlq_dither *dither,
+                                    size_t vectors, hlq_dither_at *at);
+HLQ_API hlq_status hlq_check_retries(const hlq_quantizer *quantizer, const uint8_t *retries,
+                                     size_t vectors);
+HLQ_API hlq_status hlq_check_layers(const hlq_quantizer *quantizer, int layers, hlq_hnlq *code);
+HLQ_API hlq_status hlq_check_addends(const hlq_quantizer *quantizer);
 
 /* HLQ_E_INVALID for the first digit outside 0 … q-1; digits are of the size that q implies. */
 hlq_status hlq_check_digits(int q, const void *digits, size_t count);
