@@ -1,5 +1,6 @@
-"""hlqtorch on CUDA devices, over NCCL: what launch/gpu-check runs under torchrun, a rank per GPU.
+"""hlqtorch on CUDA devices: what launch/gpu-check runs under torchrun, a rank for each GPU.
 
+The quantizer (gpu_quantizer.py), and over NCCL the DDP hook and FSDP2.
 One rank alone has nobody to send to: then results are exact, it is the hook's stream, futures and
 communicator that are tried, and FSDP has no collectives to make.
 """
@@ -7,6 +8,7 @@ communicator that are tried, and FSDP has no collectives to make.
 import os
 import sys
 
+import gpu_quantizer
 import hlqtorch
 import torch
 import torch.distributed as dist
@@ -127,11 +129,17 @@ def check_backend(device: torch.device) -> None:
         check(vnmse({"sum": x}, exact) < limit, "backend hlq in a graph")
 
 
+def check_quantizer(device: torch.device) -> None:
+    failed = [what for holds, what in gpu_quantizer.cases(device) if not holds]
+    check(not failed, f"the quantizer: {'; '.join(failed) or 'as on the host'}")
+
+
 def main() -> None:
     rank = int(os.environ["LOCAL_RANK"])
     device = torch.device("cuda", rank)
     torch.cuda.set_device(device)
     dist.init_process_group("nccl", device_id=device)
+    check_quantizer(device)
     check_hook(device)
     check_fsdp(device)
     check_early_all_gather(device)

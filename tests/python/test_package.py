@@ -179,6 +179,10 @@ def test_nccl_is_missed_in_words() -> None:
     assert has_library or not _C.nccl_library()
 
 
+def test_the_quantizer_of_cuda_tensors_loads_where_it_is_bundled() -> None:
+    assert _C.quantizes_cuda() == bool(list(PACKAGE.glob("libhlqcomm_cuda.so*")))
+
+
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [

@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 
+import gpu_quantizer
 import pytest
 import reference_hnlq as reference
 import torch
@@ -319,6 +320,43 @@ def test_bad_input_is_refused_with_the_numbers(case: str) -> None:
 
 def test_tensors_of_other_devices_are_refused() -> None:
     with FakeTensorMode(allow_non_fake_inputs=True):
-        x = torch.empty(5, 4, device="cuda")
-        with pytest.raises(ValueError, match=r"\[5, 4\] is on cuda"):
+        x = torch.empty(5, 4, device="xpu")
+        with pytest.raises(
+            ValueError, match=r"\[5, 4\] is on xpu.*on the host and on CUDA devices"
+        ):
             functional.encode(x, D4(), 4, 2)
+        b = torch.empty(5, 2, 4, dtype=torch.uint8, device="cuda")
+        for call in (
+            lambda: functional.pack_digits(b, 4),
+            lambda: functional.inner_product_lut(b, b, D4(), 4, 2),
+            lambda: D4().Q(torch.empty(5, 4, device="cuda")),
+        ):
+            with pytest.raises(ValueError, match=r"\[5, .*4\] is on cuda.* works on the host only"):
+                call()
+
+
+def test_tensors_of_cuda_devices_go_to_kernels_of_cuda() -> None:
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        x = torch.empty(5, 4, device="cuda")
+        b = functional.encode(x, D4(), 4, 2).b
+        flat = functional.digits_to_flat(b, D4(), 4, 2)
+        for result in (
+            functional.decode(b, D4(), 4, 2),
+            functional.quantize(x, D4(), 4, 2).x,
+            functional.add_modq(b, b, 4),
+            functional.digits_add(b, b, D4(), 4, 2).overload,
+            functional.flat_to_digits(flat, D4(), 4, 2),
+        ):
+            assert result.device == x.device
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    names = ["encode", "decode", "quantize", "digits_add_modq", "digits_add"]
+    assert all(has_kernel(f"hlq::{name}", "CUDA") for name in names)
+    assert has_kernel("hlq::digits_to_flat", "CUDA") and has_kernel("hlq::flat_to_digits", "CUDA")
+    assert not has_kernel("hlq::digits_pack", "CUDA")
+
+
+def test_what_gpu_check_compares_holds_on_the_host() -> None:
+    host = torch.device("cpu")
+    for cases in (gpu_quantizer.results_are_the_hosts, gpu_quantizer.views_are_worked_on):
+        failed = [what for holds, what in cases(host) if not holds]
+        assert not failed

@@ -1,10 +1,11 @@
 /*
  * The Python module hlqtorch._C: names, defaults and docstrings. What each function does is in
- * comm.h, mpi_world.h, nccl_world.h, process_group.h and describe.h; what Python sees, with types,
- * is in hlqtorch/_C.pyi. Loading it also registers the operators of ops.cpp.
+ * comm.h, cuda_quantizer.h, mpi_world.h, nccl_world.h, process_group.h and describe.h; what Python
+ * sees, with types, is in hlqtorch/_C.pyi. Loading it also registers the operators of ops.cpp.
  */
 #include "backend.h"
 #include "comm.h"
+#include "cuda_quantizer.h"
 #include "describe.h"
 #include "mpi_world.h"
 #include "names.h"
@@ -154,6 +155,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module)
     module.def("kernel_variant", hlq_kernel_variant, "Kernels in use; None if HLQ_KERNELS is bad.");
     module.def("mpi_library", mpi_library, "Name and version of the MPI library; empty without.");
     module.def("nccl_library", nccl_library, "Version of the NCCL in use; empty without.");
+    module.def("quantizes_cuda", quantizes_cuda, "Whether CUDA tensors can be quantized.");
     module.def("mpi_finish", mpi_finish, py::call_guard<py::gil_scoped_release>(),
                "Closes communicators over MPI; ends MPI if it was started here.");
     module.def("fail", fail, py::arg("future"), py::arg("exception"),

@@ -1,5 +1,6 @@
 /*
- * The operators torch.ops.hlq: schemas, kernels for host tensors, and the checks they share.
+ * The operators torch.ops.hlq: schemas, kernels for host and CUDA tensors, and the checks they
+ * share.
  *
  * Fake kernels and derivatives are in hlqtorch/ops.py; what the operators compute is said there and
  * in hlqcomm/quantizer.h. An operator names its quantizer by the eight arguments at its end.
@@ -19,26 +20,37 @@ std::string shape_of(const Tensor &tensor)
     return "[" + text + "]";
 }
 
-void check_type(const char *what, const Tensor &tensor, at::ScalarType type)
+namespace {
+
+/* "b of shape [3, 5]". */
+std::string named(const char *what, const Tensor &tensor)
 {
-    const std::string name = std::string(what) + " of shape " + shape_of(tensor);
-    if (!tensor.device().is_cpu()) {
-        throw invalid(name + " is on " + tensor.device().str() +
-                      "; this build works on host memory only");
+    return std::string(what) + " of shape " + shape_of(tensor);
+}
+
+void check_device(const std::string &name, const Tensor &tensor, at::Device device)
+{
+    if (device.is_cpu() ? !tensor.is_cpu() : tensor.device() != device) {
+        throw invalid(name + " is on " + tensor.device().str() + "; it must be on " + device.str());
     }
+}
+
+} // namespace
+
+void check_type(const char *what, const Tensor &tensor, at::ScalarType type, at::Device device)
+{
+    const std::string name = named(what, tensor);
+    check_device(name, tensor, device);
     if (tensor.scalar_type() != type) {
         throw invalid(name + " is " + c10::toString(tensor.scalar_type()) + "; it must be " +
                       c10::toString(type));
     }
 }
 
-Tensor numbers(const char *what, const Tensor &tensor)
+Tensor numbers(const char *what, const Tensor &tensor, at::Device device)
 {
-    const std::string name = std::string(what) + " of shape " + shape_of(tensor);
-    if (!tensor.device().is_cpu()) {
-        throw invalid(name + " is on " + tensor.device().str() +
-                      "; this build works on host memory only");
-    }
+    const std::string name = named(what, tensor);
+    check_device(name, tensor, device);
     if (!tensor.is_floating_point()) {
         throw invalid(name + " is " + c10::toString(tensor.scalar_type()) +
                       "; it must be of a floating type");
@@ -49,9 +61,9 @@ Tensor numbers(const char *what, const Tensor &tensor)
     return tensor.to(at::kFloat).contiguous();
 }
 
-Tensor vectors_of(const char *what, const Tensor &tensor, int64_t dim)
+Tensor vectors_of(const char *what, const Tensor &tensor, int64_t dim, at::Device device)
 {
-    Tensor x = numbers(what, tensor);
+    Tensor x = numbers(what, tensor, device);
     if (x.size(-1) != dim) {
         throw invalid(std::string(what) + " of shape " + shape_of(x) +
                       " must have a last dimension of " + std::to_string(dim));
@@ -61,23 +73,31 @@ Tensor vectors_of(const char *what, const Tensor &tensor, int64_t dim)
 
 at::ScalarType digit_type(int64_t q) { return q <= 256 ? at::kByte : at::kShort; }
 
-Tensor digits_of(const char *what, const Tensor &tensor, const Spec &spec)
+Tensor aligned(const Tensor &digits)
 {
-    check_type(what, tensor, digit_type(spec.q));
+    const Tensor whole = digits.contiguous();
+    const auto address = reinterpret_cast<uintptr_t>(whole.const_data_ptr());
+    return whole.is_cpu() || address % 4 == 0 ? whole : whole.clone();
+}
+
+Tensor digits_of(const char *what, const Tensor &tensor, const Spec &spec, at::Device device)
+{
+    check_type(what, tensor, digit_type(spec.q), device);
     if (tensor.dim() < 2 || tensor.size(-2) != spec.depth || tensor.size(-1) != spec.dim) {
         throw invalid(std::string(what) + " of shape " + shape_of(tensor) +
                       " must have last dimensions [" + std::to_string(spec.depth) + ", " +
                       std::to_string(spec.dim) + "]: depth, dimension of the lattice");
     }
-    return tensor.contiguous();
+    return aligned(tensor);
 }
 
-Tensor retries_of(const OptionalTensor &retries, const std::vector<int64_t> &shape)
+Tensor retries_of(const OptionalTensor &retries, const std::vector<int64_t> &shape,
+                  at::Device device)
 {
     if (!retries) {
         return Tensor();
     }
-    check_type("T", *retries, at::kByte);
+    check_type("T", *retries, at::kByte, device);
     if (retries->sizes() != at::IntArrayRef(shape)) {
         throw invalid("T of shape " + shape_of(*retries) + " must have one number for each of " +
                       "the vectors " + c10::str(at::IntArrayRef(shape)));
@@ -169,4 +189,17 @@ TORCH_LIBRARY_IMPL(hlq, CPU, m)
     m.impl("linear_unpack", with_spec<&linear_unpack>::call);
     m.impl("linear_forward", with_spec<&linear_forward>::call);
     m.impl("linear_lut", with_spec<&linear_lut>::call);
+}
+
+/* Of other operators torch says that CUDA has none. */
+TORCH_LIBRARY_IMPL(hlq, CUDA, m)
+{
+    using namespace hlqtorch;
+    m.impl("encode", with_spec<&encode>::call);
+    m.impl("decode", with_spec<&decode>::call);
+    m.impl("quantize", with_spec<&quantize>::call);
+    m.impl("digits_add_modq", kernel<&digits_add_modq>::call);
+    m.impl("digits_add", with_spec<&digits_add>::call);
+    m.impl("digits_to_flat", with_spec<&digits_to_flat>::call);
+    m.impl("flat_to_digits", with_spec<&flat_to_digits>::call);
 }

@@ -22,19 +22,27 @@ using OptionalTensor = std::optional<Tensor>;
 /* "[3, 5]". */
 std::string shape_of(const Tensor &tensor);
 
-/* float32, contiguous, from any floating type; throws if it is of another type, on another device
- * or without dimensions. */
-Tensor numbers(const char *what, const Tensor &tensor);
+/* What follows throws for tensors that are not on `device`. */
+constexpr at::DeviceType HOST = at::kCPU;
+
+/* float32, contiguous, from any floating type; throws if it is of another type or without
+ * dimensions. */
+Tensor numbers(const char *what, const Tensor &tensor, at::Device device = HOST);
 
 /* numbers() whose last dimension is `dim`. */
-Tensor vectors_of(const char *what, const Tensor &tensor, int64_t dim);
+Tensor vectors_of(const char *what, const Tensor &tensor, int64_t dim, at::Device device = HOST);
 
 /* Contiguous digits [..., depth, dim] of the type that belongs to q. */
-Tensor digits_of(const char *what, const Tensor &tensor, const Spec &spec);
+Tensor digits_of(const char *what, const Tensor &tensor, const Spec &spec,
+                 at::Device device = HOST);
 at::ScalarType digit_type(int64_t q);
 
+/* Contiguous, and on devices aligned as hlqcomm/cuda.h wants digits. */
+Tensor aligned(const Tensor &digits);
+
 /* T of each vector: contiguous uint8 of that shape; an undefined tensor if there is none. */
-Tensor retries_of(const OptionalTensor &retries, const std::vector<int64_t> &shape);
+Tensor retries_of(const OptionalTensor &retries, const std::vector<int64_t> &shape,
+                  at::Device device = HOST);
 
 /* NULL for an undefined tensor. */
 inline const uint8_t *bytes_or_null(const Tensor &tensor)
@@ -42,8 +50,9 @@ inline const uint8_t *bytes_or_null(const Tensor &tensor)
     return tensor.defined() ? tensor.const_data_ptr<uint8_t>() : nullptr;
 }
 
-/* Throws unless the tensor is on the host and of that type. */
-void check_type(const char *what, const Tensor &tensor, at::ScalarType type);
+/* Throws unless the tensor is of that type. */
+void check_type(const char *what, const Tensor &tensor, at::ScalarType type,
+                at::Device device = HOST);
 
 /* Sizes with the last `drop` removed, then `add` appended. */
 std::vector<int64_t> sizes_with(const Tensor &tensor, int64_t drop, std::vector<int64_t> add);

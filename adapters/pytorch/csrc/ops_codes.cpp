@@ -1,7 +1,9 @@
 /*
- * Operators on vectors and digits: tensors to pointers and counts, for hlqcomm/quantizer.h.
- * Shapes: x [..., dim], digits [..., depth, dim], overload and retries [...].
+ * Operators on vectors and digits: tensors to pointers and counts, for hlqcomm/quantizer.h, and for
+ * hlqcomm/cuda.h where it has the same function. Shapes: x [..., dim], digits [..., depth, dim],
+ * overload and retries [...].
  */
+#include "cuda_quantizer.h"
 #include "names.h"
 #include "ops.h"
 
@@ -19,7 +21,7 @@ struct Dither {
         if (!given) {
             return;
         }
-        z = vectors_of("dither", *given, dim);
+        z = vectors_of("dither", *given, dim, x.device());
         if (z.dim() > 1 && z.sizes() != x.sizes()) {
             throw invalid("dither of shape " + shape_of(z) + " must have the shape of x, " +
                           shape_of(x) + ", or that of one vector, [" + std::to_string(dim) + "]");
@@ -30,6 +32,15 @@ struct Dither {
 };
 
 size_t count_of(const Tensor &tensor, int64_t group) { return tensor.numel() / group; }
+
+/* Where `like` is. */
+Tensor empty(const Tensor &like, const std::vector<int64_t> &sizes, at::ScalarType type)
+{
+    return at::empty(sizes, like.options().dtype(type));
+}
+
+/* Of a tensor of bool. */
+uint8_t *flags_of(Tensor &flags) { return static_cast<uint8_t *>(flags.mutable_data_ptr()); }
 
 void check_same(const Tensor &a, const Tensor &b)
 {
@@ -55,16 +66,22 @@ std::tuple<Tensor, Tensor, Tensor> encode(const Spec &spec, const Tensor &x,
                                           const OptionalTensor &dither)
 {
     const QuantizerPointer quantizer = quantizer_of(spec);
-    const Tensor from = vectors_of("x", x, spec.dim);
+    const Tensor from = vectors_of("x", x, spec.dim, x.device());
     const Dither z(dither, from, spec.dim);
-    Tensor digits =
-        at::empty(sizes_with(from, 1, {spec.depth, spec.dim}), at::dtype(digit_type(spec.q)));
-    Tensor overload = at::empty(sizes_with(from, 1, {}), at::dtype(at::kBool));
-    Tensor retries = at::zeros(sizes_with(from, 1, {}), at::dtype(at::kByte));
+    Tensor digits = empty(from, sizes_with(from, 1, {spec.depth, spec.dim}), digit_type(spec.q));
+    Tensor overload = empty(from, sizes_with(from, 1, {}), at::kBool);
+    Tensor retries = empty(from, sizes_with(from, 1, {}), at::kByte);
+    const auto call = [&](auto function, auto... more) {
+        return function(quantizer.get(), from.const_data_ptr<float>(), count_of(from, spec.dim),
+                        z.get(), digits.mutable_data_ptr(), retries.mutable_data_ptr<uint8_t>(),
+                        flags_of(overload), more...);
+    };
     uint64_t overloads = 0; /* the caller gets the flags themselves */
-    check(hlq_encode(quantizer.get(), from.const_data_ptr<float>(), count_of(from, spec.dim),
-                     z.get(), digits.mutable_data_ptr(), retries.mutable_data_ptr<uint8_t>(),
-                     static_cast<uint8_t *>(overload.mutable_data_ptr()), &overloads));
+    run_on(
+        from.device(), [&] { return call(hlq_encode, &overloads); },
+        [&](const CudaQuantizer &cuda, hlq_stream stream) {
+            return call(cuda.encode, nullptr, nullptr, stream);
+        });
     return {digits, overload, retries};
 }
 
@@ -72,52 +89,81 @@ Tensor decode(const Spec &spec, const Tensor &digits, const OptionalTensor &retr
               const OptionalTensor &dither, int64_t layers)
 {
     const QuantizerPointer quantizer = quantizer_of(spec);
-    const Tensor from = digits_of("b", digits, spec);
-    const Tensor t = retries_of(retries, sizes_with(from, 2, {}));
-    Tensor x = at::empty(sizes_with(from, 2, {spec.dim}), at::dtype(at::kFloat));
+    const Tensor from = digits_of("b", digits, spec, digits.device());
+    const Tensor t = retries_of(retries, sizes_with(from, 2, {}), from.device());
+    Tensor x = empty(from, sizes_with(from, 2, {spec.dim}), at::kFloat);
     const Dither z(dither, x, spec.dim);
-    check(hlq_decode(quantizer.get(), from.const_data_ptr(), bytes_or_null(t),
-                     count_of(x, spec.dim), z.get(), static_cast<int>(layers),
-                     x.mutable_data_ptr<float>()));
+    const auto call = [&](auto function, auto... more) {
+        return function(quantizer.get(), from.const_data_ptr(), bytes_or_null(t),
+                        count_of(x, spec.dim), z.get(), static_cast<int>(layers),
+                        x.mutable_data_ptr<float>(), more...);
+    };
+    run_on(
+        from.device(), [&] { return call(hlq_decode); },
+        [&](const CudaQuantizer &cuda, hlq_stream stream) {
+            return call(cuda.decode, nullptr, stream);
+        });
     return x;
 }
 
 std::tuple<Tensor, Tensor> quantize(const Spec &spec, const Tensor &x, const OptionalTensor &dither)
 {
     const QuantizerPointer quantizer = quantizer_of(spec);
-    const Tensor from = vectors_of("x", x, spec.dim);
+    const Tensor from = vectors_of("x", x, spec.dim, x.device());
     const Dither z(dither, from, spec.dim);
     Tensor out = at::empty_like(from);
-    Tensor overload = at::empty(sizes_with(from, 1, {}), at::dtype(at::kBool));
+    Tensor overload = empty(from, sizes_with(from, 1, {}), at::kBool);
+    const auto call = [&](auto function, auto... more) {
+        return function(quantizer.get(), from.const_data_ptr<float>(), count_of(from, spec.dim),
+                        z.get(), out.mutable_data_ptr<float>(), flags_of(overload), more...);
+    };
     uint64_t overloads = 0;
-    check(hlq_quantize(quantizer.get(), from.const_data_ptr<float>(), count_of(from, spec.dim),
-                       z.get(), out.mutable_data_ptr<float>(),
-                       static_cast<uint8_t *>(overload.mutable_data_ptr()), &overloads));
+    run_on(
+        from.device(), [&] { return call(hlq_quantize, &overloads); },
+        [&](const CudaQuantizer &cuda, hlq_stream stream) {
+            return call(cuda.quantize, nullptr, nullptr, stream);
+        });
     return {out.to(x.scalar_type()), overload};
 }
 
 Tensor digits_add_modq(const Tensor &a, const Tensor &b, int64_t q)
 {
-    check_type("b1", a, digit_type(q));
-    check_type("b2", b, digit_type(q));
+    check_type("b1", a, digit_type(q), a.device());
+    check_type("b2", b, digit_type(q), a.device());
     check_same(a, b);
+    const Tensor left = aligned(a), right = aligned(b);
     Tensor sum = at::empty(a.sizes(), a.options());
-    check(hlq_digits_add_modq(static_cast<int>(q), a.contiguous().const_data_ptr(),
-                              b.contiguous().const_data_ptr(), a.numel(), sum.mutable_data_ptr()));
+    const auto call = [&](auto function, auto... more) {
+        return function(static_cast<int>(q), left.const_data_ptr(), right.const_data_ptr(),
+                        a.numel(), sum.mutable_data_ptr(), more...);
+    };
+    run_on(
+        a.device(), [&] { return call(hlq_digits_add_modq); },
+        [&](const CudaQuantizer &cuda, hlq_stream stream) {
+            return call(cuda.digits_add_modq, nullptr, stream);
+        });
     return sum;
 }
 
 std::tuple<Tensor, Tensor> digits_add(const Spec &spec, const Tensor &a, const Tensor &b)
 {
     const QuantizerPointer quantizer = quantizer_of(spec);
-    const Tensor left = digits_of("b1", a, spec), right = digits_of("b2", b, spec);
+    const Tensor left = digits_of("b1", a, spec, a.device());
+    const Tensor right = digits_of("b2", b, spec, a.device());
     check_same(left, right);
     Tensor sum = at::empty_like(left);
-    Tensor overload = at::empty(sizes_with(left, 2, {}), at::dtype(at::kBool));
+    Tensor overload = empty(left, sizes_with(left, 2, {}), at::kBool);
+    const auto call = [&](auto function, auto... more) {
+        return function(quantizer.get(), left.const_data_ptr(), right.const_data_ptr(),
+                        count_of(left, spec.depth * spec.dim), sum.mutable_data_ptr(),
+                        flags_of(overload), more...);
+    };
     uint64_t overloads = 0;
-    check(hlq_digits_add(quantizer.get(), left.const_data_ptr(), right.const_data_ptr(),
-                         count_of(left, spec.depth * spec.dim), sum.mutable_data_ptr(),
-                         static_cast<uint8_t *>(overload.mutable_data_ptr()), &overloads));
+    run_on(
+        left.device(), [&] { return call(hlq_digits_add, &overloads); },
+        [&](const CudaQuantizer &cuda, hlq_stream stream) {
+            return call(cuda.digits_add, nullptr, nullptr, stream);
+        });
     return {sum, overload};
 }
 
@@ -125,27 +171,40 @@ std::tuple<Tensor, Tensor> digits_add(const Spec &spec, const Tensor &a, const T
 Tensor digits_to_flat(const Spec &spec, const Tensor &digits)
 {
     const QuantizerPointer quantizer = quantizer_of(spec);
-    const Tensor from = digits_of("b", digits, spec);
-    Tensor flat = at::empty(sizes_with(from, 2, {spec.dim}), at::dtype(at::kInt));
-    check(hlq_digits_to_flat(quantizer.get(), from.const_data_ptr(), count_of(flat, spec.dim),
-                             reinterpret_cast<uint32_t *>(flat.mutable_data_ptr<int32_t>())));
+    const Tensor from = digits_of("b", digits, spec, digits.device());
+    Tensor flat = empty(from, sizes_with(from, 2, {spec.dim}), at::kInt);
+    const auto call = [&](auto function, auto... more) {
+        return function(quantizer.get(), from.const_data_ptr(), count_of(flat, spec.dim),
+                        reinterpret_cast<uint32_t *>(flat.mutable_data_ptr<int32_t>()), more...);
+    };
+    run_on(
+        from.device(), [&] { return call(hlq_digits_to_flat); },
+        [&](const CudaQuantizer &cuda, hlq_stream stream) {
+            return call(cuda.digits_to_flat, nullptr, stream);
+        });
     return flat;
 }
 
 Tensor flat_to_digits(const Spec &spec, const Tensor &flat)
 {
     const QuantizerPointer quantizer = quantizer_of(spec);
-    check_type("flat", flat, at::kInt);
+    check_type("flat", flat, at::kInt, flat.device());
     if (flat.dim() == 0 || flat.size(-1) != spec.dim) {
         throw invalid("flat of shape " + shape_of(flat) + " must have a last dimension of " +
                       std::to_string(spec.dim));
     }
     const Tensor from = flat.contiguous();
-    Tensor digits =
-        at::empty(sizes_with(from, 1, {spec.depth, spec.dim}), at::dtype(digit_type(spec.q)));
-    check(hlq_flat_to_digits(quantizer.get(),
-                             reinterpret_cast<const uint32_t *>(from.const_data_ptr<int32_t>()),
-                             count_of(from, spec.dim), digits.mutable_data_ptr()));
+    Tensor digits = empty(from, sizes_with(from, 1, {spec.depth, spec.dim}), digit_type(spec.q));
+    const auto call = [&](auto function, auto... more) {
+        return function(quantizer.get(),
+                        reinterpret_cast<const uint32_t *>(from.const_data_ptr<int32_t>()),
+                        count_of(from, spec.dim), digits.mutable_data_ptr(), more...);
+    };
+    run_on(
+        from.device(), [&] { return call(hlq_flat_to_digits); },
+        [&](const CudaQuantizer &cuda, hlq_stream stream) {
+            return call(cuda.flat_to_digits, nullptr, stream);
+        });
     return digits;
 }
 

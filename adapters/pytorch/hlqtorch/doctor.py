@@ -83,6 +83,7 @@ def _extension() -> Iterator[Finding]:
         yield Finding("kernels", variant)
     yield from _mpi(_C.mpi_library())
     yield from _nccl(_C.nccl_library())
+    yield from _cuda_quantizer(_C.quantizes_cuda())
     yield from _backend()
 
 
@@ -111,6 +112,19 @@ def _nccl(library: str) -> Iterator[Finding]:
         yield Finding(
             "libhlqcomm",
             "without NCCL: CUDA tensors cannot be compressed",
+            "build libhlqcomm with a CUDA toolkit, then hlqtorch again",
+        )
+
+
+def _cuda_quantizer(is_there: bool) -> Iterator[Finding]:
+    import torch
+
+    if is_there:
+        yield Finding("quantizer", "on CUDA tensors, too")
+    elif torch.cuda.is_available():
+        yield Finding(
+            "quantizer",
+            "on host tensors only",
             "build libhlqcomm with a CUDA toolkit, then hlqtorch again",
         )
 

@@ -1,6 +1,7 @@
 """What torch must know of the operators ``torch.ops.hlq`` besides how to run them.
 
-The operators themselves, compiled in csrc/ops.cpp, work on host tensors. Here are their fake
+The operators themselves, compiled in csrc/ops.cpp, work on host tensors; encode, decode, quantize
+and those from digits to digits or flat codes on CUDA tensors, too. Here are their fake
 kernels (shapes and types alone: for torch.compile and the meta device) and their derivatives.
 Everything that rounds has the derivative of the identity: the straight-through estimator.
 
@@ -20,18 +21,20 @@ Spec = tuple[str, int, int, int, float, float, int, bool]
 _SPEC = (None,) * len(Spec.__args__)  # no derivatives with respect to these
 
 
-def check_host(what: str, tensor: Tensor) -> None:
+def check_host(what: str, tensor: Tensor, *, or_cuda: bool = False) -> None:
     """Raises ValueError for a tensor that operators cannot work on because of where it is."""
-    if tensor.device.type not in ("cpu", "meta"):
-        raise ValueError(
-            f"{what} of shape {list(tensor.shape)} is on {tensor.device}; "
-            "this build works on host memory only"
-        )
+    if tensor.device.type in ("cpu", "meta") or (or_cuda and tensor.device.type == "cuda"):
+        return
+    works_on = "the host and on CUDA devices" if or_cuda else "the host"
+    raise ValueError(
+        f"{what} of shape {list(tensor.shape)} is on {tensor.device}; "
+        f"this operation works on {works_on} only"
+    )
 
 
-def check_vectors(what: str, x: Tensor, d: int) -> None:
+def check_vectors(what: str, x: Tensor, d: int, *, or_cuda: bool = False) -> None:
     """Raises ValueError unless x can be cut into vectors of d numbers along its last dimension."""
-    check_host(what, x)
+    check_host(what, x, or_cuda=or_cuda)
     if not x.is_floating_point():
         raise ValueError(
             f"{what} of shape {list(x.shape)} is {x.dtype}; it must be of a floating type"

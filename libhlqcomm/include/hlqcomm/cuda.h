@@ -79,7 +79,7 @@ HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_digits_add(const hlq_quantizer *quantiz
                                                     uint8_t *overload, uint64_t *overloads,
                                                     uint64_t *invalid, hlq_stream stream);
 
-/* hlq_digits_to_flat(), hlq_flat_to_digits(). invalid: vectors with digits ≥ q, values ≥ q^depth. */
+/* hlq_digits_to_flat(), hlq_flat_to_digits(). invalid: vectors with an invalid digit or value. */
 HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_digits_to_flat(const hlq_quantizer *quantizer,
                                                         const void *digits, size_t vectors,
                                                         uint32_t *flat, uint64_t *invalid,

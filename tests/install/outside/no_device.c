@@ -1,6 +1,6 @@
 /*
- * hlqcomm/cuda.h from outside, with memory of the host: a status and a sentence, whether or not this
- * machine has a GPU.
+ * hlqcomm/cuda.h from outside, with memory of the host: a status and a sentence, whether or not
+ * this machine has a GPU.
  */
 #include <hlqcomm/cuda.h>
 

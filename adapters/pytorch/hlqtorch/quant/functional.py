@@ -12,7 +12,13 @@ until it fits.
 
 Shapes: x [..., d] gives digits [..., M, d], and flags and T [...]. Longer last dimensions k d are
 cut into blocks first: x [..., k d] gives what x.unflatten(-1, (k, d)) would. Arithmetic is float32
-and integer, on the host; digits are the same on every processor.
+and integer; digits are the same on every processor.
+
+Tensors are on the host, or, up to flat codes, on one CUDA device: there it is work on the current
+stream, which can be captured, and which nobody waits for to raise ValueError for what a tensor
+holds. What is invalid stays so, in all numbers of its vector: NaN and Inf are overload, and NaN
+when quantized; digits outside 0 … q-1 decode to NaN, are overload in a sum, and flat codes of -1;
+digits that would be made of what is invalid have all bits set, and are invalid, unless q is 256.
 """
 
 from typing import NamedTuple
@@ -56,7 +62,7 @@ class Sum(NamedTuple):
 
 def _blocks(what: str, x: Tensor, d: int) -> Tensor:
     """[..., k d] as [..., k, d]; x itself if k is 1."""
-    check_vectors(what, x, d)
+    check_vectors(what, x, d, or_cuda=True)
     return x if x.shape[-1] == d else x.unflatten(-1, (-1, d))
 
 
@@ -145,7 +151,7 @@ def decode(
     Raises:
         ValueError: shapes or types that do not fit; digits outside 0 … q-1.
     """
-    check_host("b", b)
+    check_host("b", b, or_cuda=True)
     limit = 0 if T is None else retries_limit(beta, alpha)
     spec = (lattice.family, lattice.d, q, M, beta, alpha, limit, centred)
     return torch.ops.hlq.decode(
@@ -196,8 +202,8 @@ def add_modq(b1: Tensor, b2: Tensor, q: int) -> Tensor:
     Raises:
         ValueError: shapes differ, types are not those of digits, digits outside 0 … q-1.
     """
-    check_host("b1", b1)
-    check_host("b2", b2)
+    check_host("b1", b1, or_cuda=True)
+    check_host("b2", b2, or_cuda=True)
     return torch.ops.hlq.digits_add_modq(b1, b2, q)
 
 
@@ -218,8 +224,8 @@ def digits_add(b1: Tensor, b2: Tensor, lattice: Lattice, q: int, M: int) -> Sum:
     Raises:
         ValueError: shapes or types that do not fit; digits outside 0 … q-1.
     """
-    check_host("b1", b1)
-    check_host("b2", b2)
+    check_host("b1", b1, or_cuda=True)
+    check_host("b2", b2, or_cuda=True)
     return Sum(*torch.ops.hlq.digits_add(b1, b2, *_exact(lattice, q, M)))
 
 
@@ -230,7 +236,7 @@ def digits_to_flat(b: Tensor, lattice: Lattice, q: int, M: int) -> Tensor:
 
     Takes digits [..., M, d]; returns int32 [..., d], values in 0 … q^M - 1.
     """
-    check_host("b", b)
+    check_host("b", b, or_cuda=True)
     return torch.ops.hlq.digits_to_flat(b, *_exact(lattice, q, M))
 
 
@@ -240,7 +246,7 @@ def flat_to_digits(flat: Tensor, lattice: Lattice, q: int, M: int) -> Tensor:
     Raises:
         ValueError: values outside 0 … q^M - 1, or of another type.
     """
-    check_host("flat", flat)
+    check_host("flat", flat, or_cuda=True)
     return torch.ops.hlq.flat_to_digits(flat, *_exact(lattice, q, M))
 
 

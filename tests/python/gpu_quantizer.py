@@ -1,0 +1,167 @@
+"""The quantizer on a CUDA device against itself on the host: cases for gpu_job.py.
+
+Each case is a pair: whether it holds, and what it is.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from hlqtorch.lattices import D4, E8, Lattice, Zd
+from hlqtorch.quant import functional
+from torch import Tensor
+
+Case = tuple[bool, str]
+LATTICES = [E8(), D4(), Zd(1), Zd(2), Zd(4), Zd(8)]
+CODES = [(4, 2), (3, 3), (2, 5), (256, 1), (257, 1)]
+VECTORS = 1001
+SETTINGS = {
+    "plain": {},
+    "ramp": {"max_retries": 5, "track_T": True},
+    "centred": {"centred": True},
+}
+
+
+def _numbers(lattice: Lattice, q: int, M: int) -> tuple[Tensor, Tensor]:
+    """Vectors of which some overload; a dither for each."""
+    generator = torch.Generator().manual_seed(q * 100 + M)
+    x = torch.randn(VECTORS, lattice.d, generator=generator) * q**M / 8
+    x[::10] *= 8
+    return x, torch.randn(VECTORS, lattice.d, generator=generator)
+
+
+def _same(results: tuple[Tensor, ...], on_host: tuple[Tensor, ...], device: torch.device) -> bool:
+    return all(
+        result.device == device and torch.equal(result.cpu(), expected)
+        for result, expected in zip(results, on_host, strict=True)
+    )
+
+
+def _codes(
+    x: Tensor, z: Tensor, lattice: Lattice, q: int, M: int, setting: str
+) -> tuple[Tensor, ...]:
+    """All that is computed of vectors, and of their digits."""
+    options = dict(SETTINGS[setting])
+    if setting == "centred":
+        options["dither"] = z
+    encoded = functional.encode(x, lattice, q, M, beta=0.7, **options)
+    T = encoded.T if setting == "ramp" else None
+    options.pop("track_T", None)
+    quantized = functional.quantize(x, lattice, q, M, beta=0.7, **options)
+    options.pop("max_retries", None)
+    decoded = [
+        functional.decode(encoded.b, lattice, q, M, beta=0.7, T=T, layers=layers, **options)
+        for layers in range(1, M + 1)
+    ]
+    total = functional.digits_add(encoded.b, encoded.b.flip(0), lattice, q, M)
+    modular = functional.add_modq(encoded.b, encoded.b.flip(0), q)
+    flat = functional.digits_to_flat(encoded.b, lattice, q, M)
+    back = functional.flat_to_digits(flat, lattice, q, M)
+    return (*encoded, *quantized, *decoded, *total, modular, flat, back)
+
+
+def results_are_the_hosts(device: torch.device) -> Iterator[Case]:
+    """Every lattice, with digits of one byte and of two."""
+    for lattice in LATTICES:
+        for q, M in CODES:
+            x, z = _numbers(lattice, q, M)
+            for setting in SETTINGS:
+                if setting == "centred" and q**lattice.d > 2**24:
+                    continue
+                on_host = _codes(x, z, lattice, q, M, setting)
+                results = _codes(x.to(device), z.to(device), lattice, q, M, setting)
+                yield _same(results, on_host, device), f"{lattice}, q {q}, M {M}, {setting}"
+
+
+def views_are_worked_on(device: torch.device) -> Iterator[Case]:
+    """Digits that start anywhere, numbers that are not contiguous, types that are not float32."""
+    digits = torch.arange(41, dtype=torch.uint8).remainder(3)
+    expected = functional.decode(digits[1:].view(-1, 1, 1), Zd(1), 3, 1)
+    result = functional.decode(digits.to(device)[1:].view(-1, 1, 1), Zd(1), 3, 1)
+    yield torch.equal(result.cpu(), expected), "digits that are not aligned"
+    x = torch.randn(8, 33).half()
+    expected = functional.quantize(x.T, E8(), 4, 2, beta=0.3).x
+    result = functional.quantize(x.to(device).T, E8(), 4, 2, beta=0.3).x
+    yield torch.equal(result.cpu(), expected), "float16, transposed"
+    for tensor in (x[:0], x[:0].to(device)):
+        yield functional.encode(tensor.T.reshape(0, 8), E8(), 4, 2).b.shape == (0, 2, 8), "nothing"
+
+
+def invalid_stays_invalid(device: torch.device) -> Iterator[Case]:
+    """What the host refuses."""
+    x = torch.ones(3, 4, device=device)
+    x[1, 2] = torch.nan
+    is_bad = torch.tensor([False, True, False])
+    quantized = functional.quantize(x, D4(), 4, 2)
+    yield torch.equal(quantized.overload.cpu(), is_bad), "NaN is overload"
+    yield torch.equal(quantized.x.isnan().all(-1).cpu(), is_bad), "NaN is NaN when quantized"
+    yield torch.equal(quantized.x[0], x[0]), "and its neighbour is not"
+    yield functional.encode(x, D4(), 4, 2).overload.tolist() == is_bad.tolist(), "when encoded"
+
+    b = torch.zeros(3, 2, 4, dtype=torch.uint8, device=device)
+    b[1, 1, 3] = 4
+    decoded = functional.decode(b, D4(), 4, 2)
+    yield torch.equal(decoded.isnan().all(-1).cpu(), is_bad), "a wrong digit decodes to NaN"
+    total = functional.digits_add(b, torch.zeros_like(b), D4(), 4, 2)
+    yield torch.equal(total.overload.cpu(), is_bad), "overloads a sum"
+    yield torch.equal((total.b == 255).all(-1).all(-1).cpu(), is_bad), "which has no digits then"
+    flat = functional.digits_to_flat(b, D4(), 4, 2)
+    yield torch.equal((flat == -1).all(-1).cpu(), is_bad), "has no flat code"
+    back = functional.flat_to_digits(flat, D4(), 4, 2)
+    yield torch.equal((back == 255).all(-1).all(-1).cpu(), is_bad), "which has no digits"
+    modular = functional.add_modq(b, torch.zeros_like(b), 4)
+    yield torch.equal(modular == 255, b == 4), "and no sum modulo q"
+    T = torch.zeros(3, dtype=torch.uint8, device=device)
+    T[1] = 255
+    ramp = functional.decode(torch.zeros_like(b), D4(), 4, 2, T=T, alpha=1.0)
+    yield torch.equal(ramp.isnan().all(-1).cpu(), is_bad), "a wrong T decodes to NaN"
+
+
+def _refused(call: Callable[[], object], part: str) -> bool:
+    try:
+        call()
+    except ValueError as error:
+        return part in str(error)
+    return False
+
+
+def devices_are_not_mixed(device: torch.device) -> Iterator[Case]:
+    """One device at a time, and the host for the rest."""
+    x = torch.ones(3, 4, device=device)
+    b = functional.encode(x, D4(), 4, 2).b
+    mixed = _refused(lambda: functional.encode(x, D4(), 4, 2, dither=torch.ones(4)), "dither")
+    yield mixed, "a dither of the host is refused"
+    yield _refused(lambda: functional.add_modq(b, b.cpu(), 4), "b2"), "so are digits"
+    yield _refused(lambda: functional.pack_digits(b, 4), "the host only"), "packing is the host's"
+
+
+def calls_are_captured(device: torch.device) -> Iterator[Case]:
+    """Work goes onto the current stream, and into a graph."""
+    x = torch.randn(VECTORS, 8, device=device)
+    expected = functional.quantize(x.cpu(), E8(), 4, 2, beta=0.3)
+    functional.quantize(x, E8(), 4, 2, beta=0.3)  # so that torch has its memory
+    torch.cuda.synchronize(device)
+    graph = torch.cuda.CUDAGraph()
+    given = torch.zeros_like(x)
+    with torch.cuda.graph(graph):
+        result = functional.quantize(given, E8(), 4, 2, beta=0.3)
+    given.copy_(x)
+    graph.replay()
+    torch.cuda.synchronize(device)
+    yield _same(result, expected, device), "a captured call"
+    stream = torch.cuda.Stream(device)
+    with torch.cuda.stream(stream):
+        torch.cuda._sleep(10_000_000)
+        late = x + 1
+        result = functional.quantize(late, E8(), 4, 2, beta=0.3)
+    stream.synchronize()
+    expected = functional.quantize(late.cpu(), E8(), 4, 2, beta=0.3)
+    yield _same(result, expected, device), "a call on a stream that is late"
+
+
+def cases(device: torch.device) -> Iterator[Case]:
+    """All of them, for a CUDA device."""
+    yield from results_are_the_hosts(device)
+    yield from views_are_worked_on(device)
+    yield from invalid_stays_invalid(device)
+    yield from devices_are_not_mixed(device)
+    yield from calls_are_captured(device)
