@@ -93,7 +93,7 @@ class BuildWithLibraries(BuildExtension):
         """Build, then copy: afterwards everything of the package is in one folder."""
         super().run()
         target = HERE / "hlqtorch" if self.inplace else Path(self.build_lib) / "hlqtorch"
-        for name in ("hlqcomm", "hlqcomm_mpi", "hlqcomm_nccl", "hlqcomm_cuda"):
+        for name in ("hlqcomm", "hlqcomm_mpi", "hlqcomm_nccl", "hlqcomm_cuda", "hlqcomm_mpi_cuda"):
             source = library(name)
             if source:
                 shutil.copy(source, target / source.name)

@@ -38,10 +38,9 @@ hlq_call call_from(const CallNames &names)
     return call;
 }
 
-void check_tensor(const char *what, const at::Tensor &tensor, Comm::Over over)
+void check_tensor(const char *what, const at::Tensor &tensor, bool has_cuda)
 {
-    const bool is_cuda = tensor.device().is_cuda() && over == Comm::Over::nccl;
-    if (!tensor.device().is_cpu() && !is_cuda) {
+    if (!tensor.is_cpu() && !(has_cuda && tensor.is_cuda())) {
         throw invalid(std::string(what) + " is on " + tensor.device().str() +
                       "; this communicator reduces tensors in host memory only");
     }
@@ -72,10 +71,10 @@ void check_sizes(hlq_operation operation, int64_t input, int64_t output, int ran
 
 Collective check_collective(hlq_operation operation, const at::Tensor &input,
                             const at::Tensor &output, const CallNames &names,
-                            const std::optional<at::Tensor> &residual, int ranks, Comm::Over over)
+                            const std::optional<at::Tensor> &residual, int ranks, bool has_cuda)
 {
-    check_tensor("input", input, over);
-    check_tensor("output", output, over);
+    check_tensor("input", input, has_cuda);
+    check_tensor("output", output, has_cuda);
     check_sizes(operation, input.numel(), output.numel(), ranks);
     if (output.scalar_type() != input.scalar_type()) {
         throw invalid(std::string("output is ") + c10::toString(output.scalar_type()) +
@@ -84,7 +83,7 @@ Collective check_collective(hlq_operation operation, const at::Tensor &input,
     dtype_from(input.scalar_type());
     Collective collective = {operation, input, output, op_from(names.op), call_from(names)};
     if (residual) {
-        check_tensor("residual", *residual, over);
+        check_tensor("residual", *residual, has_cuda);
         if (residual->numel() != input.numel()) {
             throw invalid("residual has " + std::to_string(residual->numel()) +
                           " elements where input has " + std::to_string(input.numel()));
@@ -211,8 +210,9 @@ void check_together(const hlq_options &options)
     }
 }
 
-Comm::Comm(hlq_comm *handle, Over over)
-    : handle_(handle), over_(over), rank_(hlq_comm_rank(handle)), size_(hlq_comm_size(handle))
+Comm::Comm(hlq_comm *handle, Over over, bool has_cuda)
+    : handle_(handle), over_(over), has_cuda_(has_cuda), rank_(hlq_comm_rank(handle)),
+      size_(hlq_comm_size(handle))
 {
     if (over_ == Over::mpi) {
         mpi_remember(this);
@@ -310,7 +310,7 @@ void Comm::collect(hlq_operation operation, const at::Tensor &input, const at::T
     open_handle();
     std::optional<Collective> collective;
     try {
-        collective = check_collective(operation, input, output, names, residual, size_, over_);
+        collective = check_collective(operation, input, output, names, residual, size_, has_cuda_);
         if (input.device().is_cuda()) {
             collective->stream = reinterpret_cast<hlq_stream>(stream);
         }
@@ -331,7 +331,7 @@ void Comm::put(const Collective &collective)
 /* From start to end, or onto its stream. */
 void Comm::call_locked(const Collective &collective)
 {
-    if (over_ == Over::nccl && !watcher_.joinable() && !is_closing_) {
+    if (has_cuda_ && !watcher_.joinable() && !is_closing_) {
         watcher_ = std::thread([this] { watch_streams(); });
     }
     const hlq_status status = start(handle_, collective, nullptr);

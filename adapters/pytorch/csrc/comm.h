@@ -46,18 +46,18 @@ public:
     /* Called again and again while a collective is under way; throws to give it up. */
     using Watch = std::function<void()>;
 
-    /* What carries its bytes. Over MPI it must not outlive MPI_Finalize; over NCCL it has tensors
-     * of CUDA devices, too. */
-    enum class Over { backend, mpi, nccl };
+    /* What carries its bytes: over MPI it must not outlive MPI_Finalize. */
+    enum class Over { mpi, others };
 
-    /* Takes over handle. */
-    Comm(hlq_comm *handle, Over over);
+    /* Takes over handle. has_cuda: tensors may be on a CUDA device. */
+    Comm(hlq_comm *handle, Over over, bool has_cuda);
     ~Comm();
     Comm(const Comm &) = delete;
     Comm &operator=(const Comm &) = delete;
 
     int rank() const { return rank_; }
     int size() const { return size_; }
+    bool has_cuda() const { return has_cuda_; }
 
     /* All-reduce, reduce-scatter or all-gather (where op is ignored), from start to end; of tensors
      * on CUDA devices, put onto stream (a cudaStream_t). Needs no GIL. A rank with wrong arguments
@@ -112,9 +112,10 @@ private:
     std::mutex mutex_; /* a communicator serves one thread at a time */
     hlq_comm *handle_;
     const Over over_;
+    const bool has_cuda_;
     const int rank_, size_;
 
-    /* Over NCCL, from the first call on: what hangs on a stream ends when its time is over, even if
+    /* With CUDA, from the first call on: what hangs on a stream ends when its time is over, even if
      * the program waits for that stream, and makes no call that would look. */
     std::thread watcher_;
     std::condition_variable closing_;

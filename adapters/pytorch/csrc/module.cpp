@@ -25,25 +25,27 @@ namespace hlqtorch {
 
 namespace {
 
-std::shared_ptr<Comm> make_mpi(const std::vector<int> &ranks, int tag, const py::kwargs &arguments)
+std::shared_ptr<Comm> make_mpi(const std::vector<int> &ranks, int tag, bool of_cuda,
+                               const py::kwargs &arguments)
 {
     const hlq_options options = options_from(arguments);
     py::gil_scoped_release released;
-    return std::make_shared<Comm>(comm_over_mpi(ranks, tag, options), Comm::Over::mpi);
+    return std::make_shared<Comm>(comm_over_mpi(ranks, tag, of_cuda, options), Comm::Over::mpi,
+                                  of_cuda);
 }
 
 std::shared_ptr<Comm> make_over_backend(const c10::intrusive_ptr<c10d::Backend> &backend,
                                         const hlq_options &options)
 {
     py::gil_scoped_release released;
-    return std::make_shared<Comm>(comm_over_backend(backend, options), Comm::Over::backend);
+    return std::make_shared<Comm>(comm_over_backend(backend, options), Comm::Over::others, false);
 }
 
 std::shared_ptr<Comm> make_nccl(uintptr_t nccl_comm, const py::kwargs &arguments)
 {
     const hlq_options options = options_from(arguments);
     py::gil_scoped_release released;
-    return std::make_shared<Comm>(comm_over_nccl(nccl_comm, options), Comm::Over::nccl);
+    return std::make_shared<Comm>(comm_over_nccl(nccl_comm, options), Comm::Over::others, true);
 }
 
 std::shared_ptr<Comm> make_process_group(c10d::ProcessGroup &group, const py::kwargs &arguments)
@@ -156,6 +158,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module)
     module.def("mpi_library", mpi_library, "Name and version of the MPI library; empty without.");
     module.def("nccl_library", nccl_library, "Version of the NCCL in use; empty without.");
     module.def("quantizes_cuda", quantizes_cuda, "Whether CUDA tensors can be quantized.");
+    module.def("mpi_has_cuda", mpi_has_cuda, "Whether MPI carries tensors of CUDA devices.");
     module.def("mpi_finish", mpi_finish, py::call_guard<py::gil_scoped_release>(),
                "Closes communicators over MPI; ends MPI if it was started here.");
     module.def("fail", fail, py::arg("future"), py::arg("exception"),
@@ -172,6 +175,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module)
     py::class_<Comm, std::shared_ptr<Comm>>(module, "Comm",
                                             "One rank's end of a group that reduces tensors.")
         .def_static("mpi", make_mpi, py::arg("ranks") = std::vector<int>(), py::arg("tag") = 0,
+                    py::arg("of_cuda") = false,
                     "Over MPI: the given ranks of MPI_COMM_WORLD, all if none are given.")
         .def_static("process_group", make_process_group, py::arg("group"),
                     "Over a process group for host tensors that nobody else uses.")
@@ -181,6 +185,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, module)
                     "Over the ranks of an ncclComm_t, given as a number; for CUDA tensors.")
         .def_property_readonly("rank", &Comm::rank)
         .def_property_readonly("size", &Comm::size)
+        .def_property_readonly("has_cuda", &Comm::has_cuda)
         .def("all_reduce", collect<HLQ_ALL_REDUCE>, py::arg("input"), py::arg("output"),
              py::arg("op") = "sum", py::arg("bits") = 0.0, py::arg("algorithm") = "auto",
              py::arg("residual") = py::none(), py::arg("target_nmse") = 0.0,

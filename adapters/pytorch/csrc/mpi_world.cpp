@@ -7,7 +7,9 @@
 #include "status.h"
 
 #ifdef HLQTORCH_WITH_MPI
-#include <hlqcomm/mpi.h>
+#include <hlqcomm/mpi_cuda.h>
+
+#include <dlfcn.h>
 #endif
 
 #include <algorithm>
@@ -39,6 +41,19 @@ void mpi_forget(Comm *comm)
 namespace {
 
 bool started_here = false;
+
+using Create = decltype(&hlq_comm_create_mpi);
+
+/* hlq_comm_create_mpi_cuda(), if its library is beside this module. */
+Create create_of_cuda()
+{
+    static const auto found = [] {
+        void *handle = dlopen("libhlqcomm_mpi_cuda.so." HLQTORCH_SOVERSION, RTLD_NOW | RTLD_LOCAL);
+        void *create = handle ? dlsym(handle, "hlq_comm_create_mpi_cuda") : nullptr;
+        return reinterpret_cast<Create>(create);
+    }();
+    return found;
+}
 
 void start_mpi()
 {
@@ -104,12 +119,20 @@ bool mpi_is_running()
     return initialized && !finalized;
 }
 
-hlq_comm *comm_over_mpi(const std::vector<int> &ranks, int tag, const hlq_options &options)
+bool mpi_has_cuda() { return create_of_cuda() != nullptr; }
+
+hlq_comm *comm_over_mpi(const std::vector<int> &ranks, int tag, bool of_cuda,
+                        const hlq_options &options)
 {
+    const Create create = of_cuda ? create_of_cuda() : hlq_comm_create_mpi;
+    if (create == nullptr) {
+        throw Failure(HLQ_E_UNSUPPORTED, "libhlqcomm has no MPI for tensors on CUDA devices here "
+                                         "(built without CUDA, or it does not load)");
+    }
     start_mpi();
     hlq_comm *comm = nullptr;
     MPI_Comm part = ranks.empty() ? MPI_COMM_WORLD : part_of_world(ranks, tag);
-    const hlq_status status = hlq_comm_create_mpi(part, &options, &comm);
+    const hlq_status status = create(part, &options, &comm);
     const std::string sentence = status == HLQ_OK ? "" : hlq_create_error();
     if (part != MPI_COMM_WORLD) {
         MPI_Comm_free(&part);
@@ -146,7 +169,9 @@ bool mpi_start() { return false; }
 
 bool mpi_is_running() { return false; }
 
-hlq_comm *comm_over_mpi(const std::vector<int> &, int, const hlq_options &)
+bool mpi_has_cuda() { return false; }
+
+hlq_comm *comm_over_mpi(const std::vector<int> &, int, bool, const hlq_options &)
 {
     throw Failure(HLQ_E_UNSUPPORTED,
                   "hlqtorch was built without MPI; build libhlqcomm with MPI, then hlqtorch again");

@@ -16,9 +16,14 @@ class Comm;
 /*
  * Makes a communicator over the given ranks of MPI_COMM_WORLD, all of them if the list is empty.
  * Collective over those ranks. Calls MPI_Init_thread if nobody has. Threads that make communicators
- * of some ranks at the same time give them different tags, 0 … 32767.
+ * of some ranks at the same time give them different tags, 0 … 32767. of_cuda: for tensors of the
+ * current CUDA device, too, which needs mpi_has_cuda() of all ranks.
  */
-hlq_comm *comm_over_mpi(const std::vector<int> &ranks, int tag, const hlq_options &options);
+hlq_comm *comm_over_mpi(const std::vector<int> &ranks, int tag, bool of_cuda,
+                        const hlq_options &options);
+
+/* Whether libhlqcomm was built with both MPI and CUDA. */
+bool mpi_has_cuda();
 
 /* Communicators that must be closed before MPI_Finalize. */
 void mpi_remember(Comm *comm);

@@ -70,10 +70,17 @@ class Comm:
     """
 
     @staticmethod
-    def mpi(ranks: Sequence[int] = (), tag: int = 0, **options: Unpack[Options]) -> Comm:
+    def mpi(
+        ranks: Sequence[int] = (),
+        tag: int = 0,
+        of_cuda: bool = False,
+        **options: Unpack[Options],
+    ) -> Comm:
         """Over MPI; collective over `ranks` of MPI_COMM_WORLD, all of them if empty.
 
-        Communicators that threads make at the same time need different tags, 0 … 32767.
+        Communicators that threads make at the same time need different tags, 0 … 32767. of_cuda:
+        for tensors of the current CUDA device, too, if mpi_has_cuda() on all ranks; they go by way
+        of the host unless MPI takes memory of devices (HLQ_MPI_CUDA=staged or =direct decides).
 
         Starts MPI if nobody has; what was started here is ended when Python exits.
         """
@@ -98,6 +105,10 @@ class Comm:
     def rank(self) -> int: ...
     @property
     def size(self) -> int: ...
+    @property
+    def has_cuda(self) -> bool:
+        """Whether tensors may be on its CUDA device."""
+
     def all_reduce(
         self,
         input: torch.Tensor,
@@ -344,6 +355,7 @@ def kernel_variant() -> str | None: ...
 def mpi_library() -> str: ...
 def nccl_library() -> str: ...
 def quantizes_cuda() -> bool: ...
+def mpi_has_cuda() -> bool: ...
 def mpi_start() -> bool: ...
 def mpi_is_running() -> bool: ...
 def mpi_finish() -> None: ...

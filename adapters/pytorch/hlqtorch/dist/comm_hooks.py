@@ -58,8 +58,8 @@ class HLQState:
         start_step: the first so many steps are exact. A step is a backward pass that averages:
             those within no_sync() do not count.
         transport: "mpi", "nccl", "process_group", or "auto": NCCL where that is the group's
-            backend or gradients are on CUDA devices, MPI where mpirun started the ranks. NCCL has
-            neither modq, target_nmse nor max_error.
+            backend or gradients are on CUDA devices, MPI where mpirun started the ranks. For
+            gradients on CUDA devices there is neither modq, target_nmse nor max_error.
         named_parameters: model.named_parameters(). Gives residuals lasting names in state_dict();
             without it they are called "bucket0.1" after their first place, which is the same again
             for the same model and bucket sizes.
@@ -228,7 +228,7 @@ class HLQState:
         if self._comm is None:
             self._check_names()  # unpickled: the constructor, which does this, was not called
             self._connect(is_cuda)
-        elif is_cuda and self._asked_transport == "auto" and self.transport != "nccl":
+        elif is_cuda and not self._comm.has_cuda and self._asked_transport != "process_group":
             self._comm.close()  # made where only the group was known
             self._connect(is_cuda)
         exact = self.steps < self.start_step

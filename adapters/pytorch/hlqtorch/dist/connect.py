@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import Backend
 
-from .._C import Comm, HLQBackend
+from .._C import Comm, HLQBackend, mpi_has_cuda
 from .launcher import place
 
 Transport = Literal["auto", "mpi", "nccl", "process_group"]
@@ -92,7 +92,8 @@ def connect(
         group: the ranks; None for all.
         transport: "mpi", "nccl", "process_group", or "auto": NCCL if that is the group's backend,
             MPI if mpirun started all ranks of the group. Over NCCL, tensors are on CUDA devices.
-        of_cuda: tensors will be on CUDA devices, for which "auto" is NCCL.
+        of_cuda: tensors will be on CUDA devices, for which "auto" is NCCL, and "mpi" goes by way of
+            the host unless MPI itself takes memory of devices.
         timeout: longest wait for another rank, seconds.
         options: of the communicator, as for Comm.mpi.
 
@@ -116,13 +117,15 @@ def connect(
         return Comm.nccl(nccl_comm(backend), timeout=timeout, **options), "nccl"
     if transport != "process_group":
         fits: list[bool | None] = [None] * len(ranks)
-        dist.all_gather_object(fits, _mpi_fits(), group=group)
+        fits_here = _mpi_fits() and (mpi_has_cuda() or not of_cuda)
+        dist.all_gather_object(fits, fits_here, group=group)
         if all(fits):
-            return Comm.mpi(ranks, timeout=timeout, **options), "mpi"
+            return Comm.mpi(ranks, of_cuda=of_cuda, timeout=timeout, **options), "mpi"
         if transport == "mpi":
+            cuda = ", and libhlqcomm with MPI and CUDA" if of_cuda else ""
             raise ValueError(
                 "transport 'mpi' needs processes started by mpirun, each with the same rank in "
-                f"torch.distributed as in MPI; not so for ranks "
+                f"torch.distributed as in MPI{cuda}; not so for ranks "
                 f"{[rank for rank, fit in zip(ranks, fits, strict=True) if not fit]}"
             )
     carrier = _gloo_of_its_own(ranks, datetime.timedelta(seconds=timeout))
