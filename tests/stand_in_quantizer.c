@@ -94,13 +94,13 @@ static int get_device(int *device)
 
 static int device_of(const void *p, int *device) { return stand_in_cuda.device_of(p, device); }
 
-static int zero(void *to, size_t bytes, hlq_stream stream)
+static int fill(void *to, int byte, size_t bytes, hlq_stream stream)
 {
-    return stand_in_cuda.zero(to, bytes, stream);
+    return stand_in_cuda.fill(to, byte, bytes, stream);
 }
 
 const hlq_cuda_calls hlq_cuda_runtime = {
-    .error_string = error_string, .get_device = get_device, .device_of = device_of, .zero = zero};
+    .error_string = error_string, .get_device = get_device, .device_of = device_of, .fill = fill};
 
 void gpu_open(pair *p)
 {

@@ -87,7 +87,7 @@ hlq_status hlq_cuda_encode(const hlq_quantizer *quantizer, const float *x, size_
     HLQ_TRY(check_numbers("x", x));
     HLQ_TRY(check_vectors(&v));
     if (retries && v.code.tries == 1) {
-        HLQ_TRY(launched(hlq_cuda_runtime.zero(retries, vectors, stream)));
+        HLQ_TRY(launched(hlq_cuda_runtime.fill(retries, 0, vectors, stream)));
     }
     return launched(hlq_cuda_hnlq_encode(&v, x, stream));
 }
