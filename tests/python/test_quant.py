@@ -326,6 +326,13 @@ def test_tensors_of_other_devices_are_refused() -> None:
         ):
             functional.encode(x, D4(), 4, 2)
         b = torch.empty(5, 2, 4, dtype=torch.uint8, device="cuda")
+        other = torch.empty(5, 2, 4, dtype=torch.uint8, device="xpu")
+        for call in (
+            lambda: functional.add_modq(b, other, 4),
+            lambda: functional.digits_add(b, other, D4(), 4, 2),
+        ):
+            with pytest.raises(ValueError, match=r"b2 of shape \[5, 2, 4\] is on xpu"):
+                call()
         for call in (
             lambda: functional.pack_digits(b, 4),
             lambda: functional.inner_product_lut(b, b, D4(), 4, 2),
