@@ -57,8 +57,8 @@ typedef struct hlq_carrier {
     /*
      * send[p] goes to rank p, recv[p] comes from there, for all p but the own rank. Lengths match;
      * longest: of any message of any rank. All ranks make the same exchanges, but aside, also those
-     * that have no messages in one. Then: `bytes` of every rank, one behind the other in recv, where
-     * the own are already. What does not arrive leaves nothing that could be taken for it.
+     * that have no messages in one. Then: `bytes` of every rank, one behind the other in recv,
+     * where the own are already. What does not arrive leaves nothing that could be taken for it.
      */
     hlq_status (*exchange)(void *self, const hlq_message *send, const hlq_message *recv,
                            size_t longest, hlq_stream stream, char *error);

@@ -2,18 +2,24 @@
  * CUDA devices for a torch without CUDA: memory of the host that says it is cuda:0 … cuda:7, and
  * streams and events that only write down what they are told. Operators torch.ops.stand_in:
  *
- *   as_cuda(x)         a tensor of cuda:device over the memory of x, which stays
- *   as_host(x)         the way back
- *   use_stream(s)      makes s the calling thread's current stream of device 0
- *   log()              what was told since the last call, in order: "record event 1 on stream 5"
+ *   as_cuda(x, device)       a tensor of cuda:device over the memory of x, which stays
+ *   as_host(x)               the way back
+ *   use_stream(s, device)    makes s the calling thread's current stream of a device
+ *   hold_back(event, is)     an event is pending, or no more
+ *   log()                    what was told since the last call: "record event 1 on stream 5"
+ *
+ * The handle of a stream is its number; that of streams that torch takes from its pool is 0, the
+ * only one that a communicator of the host takes.
  */
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/view_native.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
 #include <atomic>
+#include <cstring>
 #include <mutex>
 #include <set>
 #include <string>
@@ -86,8 +92,9 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     }
     void *getStreamNativeHandle(const Stream stream) const override
     {
+        const bool is_of_pool = stream.id() >= FIRST_OF_POOL;
         tell("use " + name(stream));
-        return nullptr; /* the stream of tensors of the host, which these are */
+        return reinterpret_cast<void *>(is_of_pool ? 0 : stream.id());
     }
 
     void record(void **event, const Stream &stream, const DeviceIndex,
@@ -133,7 +140,7 @@ at::Tensor as_cuda(const at::Tensor &x, int64_t device)
 
 at::Tensor as_host(const at::Tensor &x) { return on(x, c10::DeviceType::CPU); }
 
-void use_stream(int64_t stream) { current_stream[0] = stream; }
+void use_stream(int64_t stream, int64_t device) { current_stream[device] = stream; }
 
 void hold_back(int64_t event, bool is_pending)
 {
@@ -147,16 +154,48 @@ std::vector<std::string> take_log()
     return std::exchange(told, {});
 }
 
+/* Operators of torch ------------------------------------------------------------------------ */
+
+at::Tensor empty(at::IntArrayRef sizes, std::optional<at::ScalarType> type,
+                 std::optional<at::Layout>, std::optional<Device> device, std::optional<bool>,
+                 std::optional<at::MemoryFormat>)
+{
+    return on(at::empty(sizes, at::dtype(*type)), *device);
+}
+
+at::Tensor empty_strided(at::IntArrayRef sizes, at::IntArrayRef, std::optional<at::ScalarType> type,
+                         std::optional<at::Layout> layout, std::optional<Device> device,
+                         std::optional<bool> pinned)
+{
+    return empty(sizes, type, layout, device, pinned, std::nullopt);
+}
+
+/* Both contiguous, of one type. */
+at::Tensor &copy(at::Tensor &to, const at::Tensor &from, bool)
+{
+    TORCH_CHECK(to.is_contiguous() && from.is_contiguous() && to.dtype() == from.dtype());
+    std::memcpy(to.mutable_data_ptr(), from.const_data_ptr(), to.nbytes());
+    return to;
+}
+
 } // namespace
+
+/* For stand_in_quantizer.c. */
+extern "C" int stand_in_current_device(void) { return current_device; }
 
 TORCH_LIBRARY(stand_in, m)
 {
     m.def("as_cuda(Tensor x, int device=0) -> Tensor", as_cuda);
     m.def("as_host(Tensor x) -> Tensor", as_host);
-    m.def("use_stream(int stream) -> ()", use_stream);
+    m.def("use_stream(int stream, int device=0) -> ()", use_stream);
     m.def("hold_back(int event, bool is_pending) -> ()", hold_back);
     m.def("log() -> str[]", take_log);
 }
 
-/* What backend hlq asks of a tensor that is contiguous. */
-TORCH_LIBRARY_IMPL(aten, CUDA, m) { m.impl("view", at::native::view); }
+TORCH_LIBRARY_IMPL(aten, CUDA, m)
+{
+    m.impl("empty.memory_format", empty);
+    m.impl("empty_strided", empty_strided);
+    m.impl("copy_", copy);
+    m.impl("view", at::native::view);
+}

@@ -1,16 +1,15 @@
 """Backend hlq on CUDA tensors, as far as that goes without a GPU: what is put onto which stream.
 
-Two ranks are threads. Their devices are those of stand_in_device.cpp, in memory of the host, so a
-communicator over gloo can be made to stand where NCCL's would.
+Tests for pytest, run by test_stand_in_device.py. Two ranks are threads. Their devices are those of
+stand_in_device.cpp, in memory of the host, so a communicator over gloo can be made to stand where
+NCCL's would.
 """
 
 from __future__ import annotations
 
 import datetime
 import os
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -19,7 +18,6 @@ import torch.distributed as dist
 from hlqtorch import _C, HLQOptions
 from hlqtorch.dist.backend import _Makers
 from hlqtorch.errors import HLQError, HLQInvalidError
-from torch.utils import cpp_extension
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,14 +29,8 @@ TIMEOUT = datetime.timedelta(seconds=20)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _device(tmp_path_factory: pytest.TempPathFactory) -> None:
-    library = tmp_path_factory.mktemp("device") / "stand_in_device.so"
-    folders = [f"-I{path}" for path in cpp_extension.include_paths()]
-    torch_libraries = Path(torch.__file__).parent / "lib"
-    command = [os.environ.get("CXX", "c++"), "-std=c++20", "-fPIC", "-shared", *folders]
-    command += [str(Path(__file__).with_name("stand_in_device.cpp")), "-o", str(library)]
-    subprocess.run([*command, f"-L{torch_libraries}", "-lc10", "-ltorch_cpu"], check=True)
-    torch.ops.load_library(library)
+def _device() -> None:
+    torch.ops.load_library(os.environ["STAND_IN_DEVICE"])
 
 
 class Makers(_Makers):

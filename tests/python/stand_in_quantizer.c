@@ -1,6 +1,6 @@
 /*
- * Stands in for libhlqcomm_cuda on the device of fake_cuda.cpp: the host's functions do the work,
- * and it is noted on which device and stream.
+ * Stands in for libhlqcomm_cuda on the device of stand_in_device.cpp: the host's functions do the
+ * work, and it is noted on which device and stream.
  */
 #include <hlqcomm/cuda.h>
 
@@ -11,10 +11,10 @@ static int last_device;
 static hlq_stream last_stream;
 static int (*current)(void);
 
-HLQ_API void fake_use(int (*device)(void)) { current = device; }
-HLQ_API const char *fake_last(void) { return last; }
-HLQ_API int fake_last_device(void) { return last_device; }
-HLQ_API long fake_last_stream(void) { return (long)(intptr_t)last_stream; }
+HLQ_API void stand_in_use(int (*device)(void)) { current = device; }
+HLQ_API const char *stand_in_last(void) { return last; }
+HLQ_API int stand_in_last_device(void) { return last_device; }
+HLQ_API long stand_in_last_stream(void) { return (long)(intptr_t)last_stream; }
 
 /* Digits lie where kernels want them, or it is no status of the library's. */
 static hlq_status note(const char *name, const void *digits, hlq_stream stream)
