@@ -36,16 +36,18 @@ static void trouble_body(test_rank *me, void *argument)
     const trouble *t = argument;
     const fault_case f = {.rank = -1, .what = "trouble", .algorithm = t->algorithm};
     hlq_options options = HLQ_OPTIONS_INIT;
-    float *send = pair_memory(COUNT * sizeof *send), *recv = pair_memory(COUNT * sizeof *recv);
-    float *want = malloc(COUNT * sizeof *want);
+    float *send = pair_memory(FAULT_COUNT * sizeof *send),
+          *recv = pair_memory(FAULT_COUNT * sizeof *recv);
+    float *want = malloc(FAULT_COUNT * sizeof *want);
     hlq_call call = HLQ_CALL_INIT;
     pair p;
     options.timeout_s = t->kind.failure == IS_SILENT ? 0.3 : 20;
     options.group = 1 + me->rank / 2;
     pair_open(me, &options, 0, &p);
-    for (int i = 0; i < COUNT; i++) send[i] = (float)sin(i + me->rank);
+    for (int i = 0; i < FAULT_COUNT; i++) send[i] = (float)sin(i + me->rank);
     call.algorithm = t->algorithm;
-    CHECK_EQ(hlq_all_reduce(p.host, send, want, COUNT, HLQ_FLOAT32, HLQ_SUM, &call, NULL), HLQ_OK);
+    CHECK_EQ(hlq_all_reduce(p.host, send, want, FAULT_COUNT, HLQ_FLOAT32, HLQ_SUM, &call, NULL),
+             HLQ_OK);
     rank_barrier(me);
     double begin = hlq_now();
     hlq_test_case("%s, trouble %d in exchange %d of %d", hlq_algorithm_name(t->algorithm),
@@ -54,15 +56,15 @@ static void trouble_body(test_rank *me, void *argument)
     pair_synchronize(&p);
     CHECK(hlq_now() - begin < options.timeout_s + 10);
     int nans = 0;
-    for (int i = 0; i < COUNT; i++) nans += isnan(recv[i]) != 0;
+    for (int i = 0; i < FAULT_COUNT; i++) nans += isnan(recv[i]) != 0;
     if (o.status == HLQ_OK) {
         CHECK(t->kind.exchange >= t->exchanges - (me->rank != t->kind.failing));
-        CHECK_BYTES(recv, want, COUNT * sizeof *want);
+        CHECK_BYTES(recv, want, FAULT_COUNT * sizeof *want);
     } else {
         check_trouble(me, t, &o);
-        int is_partial = t->algorithm == HLQ_ALG_HIERARCHICAL || t->kind.piece_bytes < COUNT;
+        int is_partial = t->algorithm == HLQ_ALG_HIERARCHICAL || t->kind.piece_bytes < FAULT_COUNT;
         if (is_partial) CHECK(nans > 0);
-        else CHECK_EQ(nans, COUNT);
+        else CHECK_EQ(nans, FAULT_COUNT);
         CHECK_EQ(hlq_comm_async_error(p.nccl), HLQ_E_BROKEN);
     }
     rank_barrier(me);
@@ -79,7 +81,7 @@ static void test_transports_that_fail(int is_direct, size_t piece_bytes)
     };
     for (int i = 0; i < 3 * 3; i++) {
         trouble t = walks[i / 3];
-        int most = piece_bytes < COUNT ? t.exchanges + 2 : t.exchanges;
+        int most = piece_bytes < FAULT_COUNT ? t.exchanges + 2 : t.exchanges;
         for (int at = 0; at < most; at++) {
             t.kind = (staged_kind){.is_direct = is_direct, .piece_bytes = piece_bytes};
             t.kind.failing = 1;
@@ -106,11 +108,12 @@ static void sum_body(test_rank *me, void *argument)
 {
     const fault_case f = {.rank = -1, .what = "sum", .algorithm = HLQ_ALG_NATIVE};
     hlq_options options = HLQ_OPTIONS_INIT;
-    float *send = pair_memory(COUNT * sizeof *send), *recv = pair_memory(COUNT * sizeof *recv);
+    float *send = pair_memory(FAULT_COUNT * sizeof *send),
+          *recv = pair_memory(FAULT_COUNT * sizeof *recv);
     pair p;
     (void)argument;
     pair_open(me, &options, 0, &p);
-    for (int i = 0; i < COUNT; i++) send[i] = (float)i;
+    for (int i = 0; i < FAULT_COUNT; i++) send[i] = (float)i;
     rank_barrier(me);
     if (me->rank == 0) terms_seen = 0, stand_in_set_tamper(flip_in_second_terms);
     rank_barrier(me);
@@ -119,9 +122,9 @@ static void sum_body(test_rank *me, void *argument)
     if (me->rank == 0) stand_in_set_tamper(NULL);
     pair_synchronize(&p);
     int nans = 0;
-    for (int i = 0; i < COUNT; i++) nans += isnan(recv[i]) != 0;
+    for (int i = 0; i < FAULT_COUNT; i++) nans += isnan(recv[i]) != 0;
     CHECK_EQ(o.status, HLQ_E_WIRE);
-    CHECK_EQ(nans, COUNT);
+    CHECK_EQ(nans, FAULT_COUNT);
     rank_barrier(me);
     pair_close(&p);
     pair_free(send), pair_free(recv);

@@ -46,9 +46,12 @@ typedef struct hlq_carrier {
     /*
      * A call's work goes between begin(), after which the stream waits for the call before, on
      * whatever stream it was, and the mark ENDED. *passed: how many marks the work has passed. They
-     * live until forget().
+     * live until forget(). fault: the host's memory, where work of the call writes; if it is not 0
+     * when the stream comes to an exchange, lengths may not match. A carrier that can look leaves
+     * out that exchange and all after it.
      */
-    hlq_status (*begin)(void *self, hlq_stream stream, hlq_marks *marks, char *error);
+    hlq_status (*begin)(void *self, hlq_stream stream, hlq_marks *marks, const uint32_t *fault,
+                        char *error);
     hlq_status (*mark)(void *self, hlq_stream stream, hlq_marks *marks, hlq_mark which,
                        char *error);
     hlq_status (*look)(void *self, const hlq_marks *marks, int *passed, char *error);

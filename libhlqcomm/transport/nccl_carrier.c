@@ -5,9 +5,11 @@
 
 /* Order -------------------------------------------------------------------------------------- */
 
-static hlq_status begin(void *self, hlq_stream stream, hlq_marks *marks, char *error)
+static hlq_status begin(void *self, hlq_stream stream, hlq_marks *marks, const uint32_t *fault,
+                        char *error)
 {
     nccl_endpoint *e = self;
+    (void)fault; /* NCCL does not look */
     if (!e->comm) return nccl_look(e, error);
     return hlq_order_begin(&e->order, stream, marks, error);
 }

@@ -22,10 +22,12 @@ static hlq_status is_captured(void *self, hlq_stream stream, int *captured, char
     return HLQ_E_UNSUPPORTED;
 }
 
-static hlq_status begin(void *self, hlq_stream stream, hlq_marks *marks, char *error)
+static hlq_status begin(void *self, hlq_stream stream, hlq_marks *marks, const uint32_t *fault,
+                        char *error)
 {
     staged_endpoint *e = self;
     hlq_status status = staged_state(e, error);
+    e->fault = fault;
     return status == HLQ_OK ? hlq_order_begin(&e->order, stream, marks, error) : status;
 }
 

@@ -36,6 +36,7 @@ typedef struct staged_job {
     hlq_op op;
     hlq_dtype dtype;
     size_t count;
+    const uint32_t *fault; /* not 0: lengths may not match, and nothing is done */
     int is_done;
 } staged_job;
 
@@ -65,6 +66,7 @@ typedef struct staged_endpoint {
     double timeout_s;
     size_t piece_bytes;    /* of a message in one exchange */
     hlq_message *messages; /* 2 × size entries: of what is being put onto a stream */
+    const uint32_t *fault; /* of the call that is being put */
     staged_slot slot[SLOTS];
     staged_room *room; /* newest first */
     hlq_stream beside; /* for exchanges of pieces, while the caller's stream copies others */
@@ -83,6 +85,7 @@ typedef struct staged_endpoint {
     int is_told; /* others know */
 
     uint32_t exchanges; /* so far; the thread's */
+    int is_stopped;     /* by a fault: nothing is done any more; the thread's */
     int in_use;         /* the transport may go on using memory of an exchange; the thread's */
 } staged_endpoint;
 

@@ -149,6 +149,7 @@ static int launch(staged_endpoint *e, const load *l, const staged_slot *s, hlq_s
     if (!job) return OUT_OF_MEMORY;
     memcpy(job->send, l->is_direct ? s->there : s->here, 2 * n * sizeof *job->send);
     job->in = l->is_direct ? (hlq_message){NULL, 0} : s->in;
+    job->fault = e->fault;
     job->is_sum = l->is_sum;
     job->operation = l->operation;
     job->op = l->op;

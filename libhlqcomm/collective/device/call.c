@@ -256,7 +256,8 @@ static hlq_status put(hlq_request *r, const hlq_fault *f, uint8_t *memory, hlq_s
     const hlq_carrier *c = &w->comm->device->carrier;
     hlq_terms mine = hlq_terms_of(w, f);
     HLQ_TRY(prepare_seen(r));
-    HLQ_TRY(c->begin(c->self, stream, &r->device.marks, w->error));
+    const uint32_t *fault = &r->device.seen[HLQ_SEEN_TERMS].fault;
+    HLQ_TRY(c->begin(c->self, stream, &r->device.marks, fault, w->error));
     HLQ_TRY(put_terms(w, &mine, stream));
     HLQ_TRY(put_report(r, HLQ_SEEN_TERMS, HLQ_MARK_COMPARED, stream));
     if (f->status == HLQ_OK) HLQ_TRY(put_walk(w, memory, stream));
