@@ -7,8 +7,18 @@
 #include <transport/staged.h>
 #include <transport/transport_internal.h>
 
+#include <stdatomic.h>
+
 static staged_kind kind = {.piece_bytes = 1 << 20, .failing = -1};
-void pair_staged_as(const staged_kind *as) { kind = *as; }
+static atomic_int exchanges;
+
+void pair_staged_as(const staged_kind *as)
+{
+    kind = *as;
+    exchanges = 0;
+}
+
+int pair_staged_exchanges(void) { return exchanges; }
 
 static stand_in_tamper *tamper;
 void stand_in_set_tamper(stand_in_tamper *by) { tamper = by; }
@@ -37,7 +47,9 @@ static hlq_status cut_cable(char *error)
 static hlq_status start(void *self, hlq_exchange *x, char *error)
 {
     troubled *t = self;
-    t->exchanges += x->channel >= FIRST_OF_CALLS && x->channel != UINT32_MAX;
+    int is_of_call = x->channel >= FIRST_OF_CALLS && x->channel != UINT32_MAX;
+    t->exchanges += is_of_call;
+    exchanges += is_of_call;
     if (is_due(t) && kind.failure == FAILS_IN_START) return cut_cable(error);
     if (is_due(t) && kind.failure == IS_SILENT) return HLQ_OK;
     return t->inner.start(t->inner.self, x, error);

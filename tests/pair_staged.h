@@ -19,4 +19,7 @@ typedef struct {
 } staged_kind;
 void pair_staged_as(const staged_kind *kind);
 
+/* Exchanges of calls that all ranks together have started since. */
+int pair_staged_exchanges(void);
+
 #endif

@@ -193,6 +193,16 @@ static void test_creation(void)
     hlq_thread_group_destroy(g.device);
 }
 
+/* Where ranks want different things, messages might not fit: terms are all that they exchange. */
+static void test_nothing_is_exchanged(const staged_kind *kind)
+{
+    fault_case f;
+    MUST(different_call(0, &f));
+    pair_staged_as(kind);
+    ranks_as_threads(3, fault_body, &f);
+    CHECK_EQ(pair_staged_exchanges(), 3);
+}
+
 static void test_faults_of_ranks(const staged_kind *kind)
 {
     pair_staged_as(kind);
@@ -209,6 +219,8 @@ int main(void)
     test_faults_of_ranks(&whole);
     test_faults_of_ranks(&pieces);
     test_faults_of_ranks(&direct);
+    test_nothing_is_exchanged(&pieces);
+    test_nothing_is_exchanged(&direct);
     pair_staged_as(&whole);
     ranks_as_threads(4, rail_body, NULL);
     test_transports_that_fail(0, 1 << 20);

@@ -336,7 +336,7 @@ HLQ_API const char *hlq_create_error(void);
  * THE COLLECTIVES, on n ranks. In all of them:
  *
  * send, recv  elements of dtype in host memory, any alignment; on communicators of hlqcomm/nccl.h
- *             also in memory of a GPU, see there. In place works where a rank's own
+ *             and mpi_cuda.h also in memory of a GPU, see there. In place works where a rank's own
  *             part stays where it is, as told below; other overlaps do not. Counts may be 0 (the
  *             pointers may then be NULL) and exceed 2^31.
  * call        per-call options, or NULL.
