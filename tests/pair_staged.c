@@ -20,7 +20,7 @@ void pair_staged_as(const staged_kind *as)
 
 int pair_staged_exchanges(void) { return exchanges; }
 
-static stand_in_tamper *tamper;
+static _Atomic(stand_in_tamper *) tamper;
 void stand_in_set_tamper(stand_in_tamper *by) { tamper = by; }
 
 /* A transport that damages or fails ----------------------------------------------------------- */
@@ -62,9 +62,10 @@ static hlq_status test(void *self, hlq_exchange *x, int *done, char *error)
     if (is_due(t) && kind.failure == FAILS_IN_TEST) return cut_cable(error);
     if (is_due(t) && kind.failure == IS_SILENT) return HLQ_OK;
     hlq_status status = t->inner.test(t->inner.self, x, done, error);
-    for (int p = 0; p < t->inner.size && *done && tamper; p++) {
+    stand_in_tamper *damage = tamper;
+    for (int p = 0; p < t->inner.size && *done && damage; p++) {
         const hlq_message *m = &x->recv[p];
-        if (p != t->inner.rank && m->bytes) tamper(p, t->inner.rank, m->data, m->bytes);
+        if (p != t->inner.rank && m->bytes) damage(p, t->inner.rank, m->data, m->bytes);
     }
     return status;
 }
