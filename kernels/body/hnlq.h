@@ -128,14 +128,26 @@ HLQ_BODY uint32_t points(hlq_lattice lattice, int dim, F x[HLQ_ROWS], I p[HLQ_RO
     return big;
 }
 
-/* x_m, of one layer's digits. */
-HLQ_BODY void representative(hlq_lattice lattice, int dim, hlq_base base, const I z[HLQ_ROWS],
-                             I x[HLQ_ROWS])
+/* p += x_m, of one layer's digits z. */
+HLQ_BODY void add_representative(hlq_lattice lattice, int dim, hlq_base base, const I z[HLQ_ROWS],
+                                 I p[HLQ_ROWS])
 {
-    I coarse[HLQ_ROWS];
+    I x[HLQ_ROWS], coarse[HLQ_ROWS];
     point_from_codes(lattice, dim, z, x);
     coarser(lattice, dim, base, x, coarse);
-    for (int r = 0; r < dim; r++) x[r] = i_sub(x[r], times_q(coarse[r], base));
+    for (int r = 0; r < dim; r++) {
+        p[r] = i_add(p[r], i_sub(x[r], times_q(coarse[r], base)));
+    }
+}
+
+/* p += weight × x_m. */
+HLQ_BODY void add_weighted(hlq_lattice lattice, int dim, hlq_base base, int weight,
+                           const I z[HLQ_ROWS], I p[HLQ_ROWS])
+{
+    I x[HLQ_ROWS];
+    for (int r = 0; r < dim; r++) x[r] = i_set(0);
+    add_representative(lattice, dim, base, z, x);
+    for (int r = 0; r < dim; r++) p[r] = i_add(p[r], i_mul(x[r], i_set(weight)));
 }
 
 /*
@@ -150,14 +162,11 @@ HLQ_BODY uint32_t digits_of_points(const hlq_hnlq *code, hlq_lattice lattice, in
     int weight = 1; /* q^m */
     for (int r = 0; decoded && r < dim; r++) decoded[r] = i_set(0);
     for (int m = 0; m < code->depth; m++, weight *= code->q) {
-        I z[HLQ_ROWS], x[HLQ_ROWS];
+        I z[HLQ_ROWS];
         codes_from_point(lattice, dim, p, z);
         for (int r = 0; r < dim; r++) z[r] = digit_of(z[r], base);
         store_layer(code, dim, m, g, z, layers);
-        if (decoded) representative(lattice, dim, base, z, x);
-        for (int r = 0; decoded && r < dim; r++) {
-            decoded[r] = i_add(decoded[r], i_mul(x[r], i_set(weight)));
-        }
+        if (decoded) add_weighted(lattice, dim, base, weight, z, decoded);
         coarser(lattice, dim, base, p, p);
     }
     I any = p[0];
@@ -176,15 +185,14 @@ HLQ_BODY uint32_t points_of_digits(const hlq_hnlq *code, hlq_lattice lattice, in
     I largest = i_set(0);
     for (int r = 0; r < dim; r++) p[r] = i_set(0);
     for (int m = code->depth - 1; m >= 0; m--) {
-        I z[HLQ_ROWS], x[HLQ_ROWS];
+        I z[HLQ_ROWS];
         load_layer(code, dim, m, g, layers, z);
         for (int r = 0; r < dim; r++) {
             largest = i_max(largest, z[r]);
             p[r] = times_q(p[r], base);
         }
         if (m < code->depth - count) continue;
-        representative(lattice, dim, base, z, x);
-        for (int r = 0; r < dim; r++) p[r] = i_add(p[r], x[r]);
+        add_representative(lattice, dim, base, z, p);
     }
     return m_word(i_gt(largest, i_set(code->q - 1)));
 }
