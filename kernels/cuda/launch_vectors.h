@@ -13,6 +13,8 @@ static inline size_t blocks_of(const hlq_cuda_vectors *vectors)
     return vectors->vectors / whole + (vectors->vectors % whole != 0);
 }
 
+static_assert(sizeof(hlq_cuda_vectors) <= 4000, "a kernel has 4 KiB of parameters");
+
 /* Returns from a launch of kernel<lattice, dim, power> with `vectors` and what follows. */
 #define LAUNCH_KERNEL_OF(lattice, dim, power, kernel, ...)                                         \
     IF_CODE(lattice, dim, power)                                                                   \

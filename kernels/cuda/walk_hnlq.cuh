@@ -53,8 +53,9 @@ HLQ_BODY void quantize_group(const hlq_cuda_vectors *v, int dim, int g, const bl
     F *x = in->x + g * dim, *shift = in->shift + g * dim;
     F by = v->code.scale[out->step[g].own];
     if (out->over.group[g]) lost |= nonfinite_lanes(dim, shift, &of_dither);
-    for (int r = 0; r < dim; r++)
+    for (int r = 0; r < dim; r++) {
         x[r] = f_select(lost, no_number(), descale(decoded[r], shift[r], by));
+    }
 }
 
 /* Encodes, into digits or, where `quantized` is not NULL, without them into what they decode to. */
@@ -69,7 +70,7 @@ HLQ_BODY void encode_vectors(hlq_lattice lattice, int dim, int power, hlq_share 
         block_code out;
         load_some_vectors(dim, x + first * (size_t)dim, here, in.x);
         load_shift(&v->code, dim, v->dither, first, here, in.shift);
-        out.layers.digits = (char *)v->digits + first * vector_bytes(&v->code);
+        out.layers.digits = quantized ? NULL : (char *)v->digits + first * vector_bytes(&v->code);
         out.layers.here = quantized ? 0 : here;
         HLQ_UNROLL
         for (int g = 0; g < HLQ_ROWS / dim; g++) {

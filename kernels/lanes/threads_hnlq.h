@@ -53,8 +53,8 @@ HLQ_BODY void load_words(int dim, int wide, const char *at, I z[HLQ_ROWS])
 HLQ_BODY void store_layer(const hlq_hnlq *code, int dim, int m, int g, const I z[HLQ_ROWS],
                           hlq_layers *layers)
 {
-    char *at = layer_at(code, dim, m, g, layers);
     if (vector_of_lane(dim, g) >= layers->here) return;
+    char *at = layer_at(code, dim, m, g, layers);
     if (code->wide) store_words(dim, 1, z, at);
     else store_words(dim, 0, z, at);
 }
@@ -70,12 +70,12 @@ HLQ_BODY void load_layer(const hlq_hnlq *code, int dim, int m, int g, const hlq_
     else load_words(dim, 0, at, z);
 }
 
-/* All bits of a lane's digits, in the lanes of a mask: no digit where a byte can be none. */
+/* All bits of the digits of a mask's lanes become one: no digits, unless q is 256. */
 HLQ_BODY void spoil_vectors(const hlq_hnlq *code, int dim, int g, uint32_t lanes,
                             const hlq_layers *layers)
 {
-    uint8_t *at = (uint8_t *)layer_at(code, dim, 0, g, layers);
     if (!is_lane_in(lanes) || vector_of_lane(dim, g) >= layers->here) return;
+    uint8_t *at = (uint8_t *)layer_at(code, dim, 0, g, layers);
     for (size_t i = 0; i < vector_bytes(code); i++) at[i] = 0xff;
 }
 
