@@ -130,6 +130,39 @@ static void sum_body(test_rank *me, void *argument)
     pair_free(send), pair_free(recv);
 }
 
+/* What one rank finds in the terms that it got, the others hear at once, in the middle of an
+   exchange for which it does not come. */
+static void told_body(test_rank *me, void *argument)
+{
+    const fault_case f = {.rank = -1, .what = "terms", .algorithm = HLQ_ALG_TWOSHOT};
+    const double patience_s = 20;
+    hlq_options options = HLQ_OPTIONS_INIT;
+    float *send = pair_memory(FAULT_COUNT * sizeof *send);
+    float *recv = pair_memory(FAULT_COUNT * sizeof *recv);
+    pair p;
+    (void)argument;
+    options.timeout_s = patience_s;
+    pair_open(me, &options, 0, &p);
+    for (int i = 0; i < FAULT_COUNT; i++) send[i] = (float)i;
+    rank_barrier(me);
+    if (me->rank == 0) terms_seen = 1, stand_in_set_tamper(flip_in_second_terms);
+    rank_barrier(me);
+    hlq_test_case("damaged terms of a call, rank %d of %d", me->rank, me->size);
+    double begin = hlq_now();
+    outcome o = one_call(&p, &f, send, recv);
+    pair_synchronize(&p);
+    CHECK(hlq_now() - begin < patience_s / 2);
+    if (me->rank == 0) stand_in_set_tamper(NULL);
+    int nans = 0;
+    for (int i = 0; i < FAULT_COUNT; i++) nans += isnan(recv[i]) != 0;
+    CHECK_EQ(o.status, HLQ_E_WIRE);
+    CHECK(strstr(o.sentence, "from rank 0: what it called with is damaged") != NULL);
+    CHECK_EQ(nans, FAULT_COUNT);
+    rank_barrier(me);
+    pair_close(&p);
+    pair_free(send), pair_free(recv);
+}
+
 /* Creation ------------------------------------------------------------------------------------ */
 
 typedef struct {
@@ -228,6 +261,7 @@ int main(void)
     test_transports_that_fail(1, 1 << 20);
     pair_staged_as(&whole);
     ranks_as_threads(3, sum_body, NULL);
+    for (int n = 2; n <= 3; n++) ranks_as_threads(n, told_body, NULL);
     test_creation();
     CHECK_EQ((long long)stand_in_allocations(), 0);
     return hlq_test_end();

@@ -31,17 +31,13 @@ static hlq_status begin(void *self, hlq_stream stream, hlq_marks *marks, const u
     return status == HLQ_OK ? hlq_order_begin(&e->order, stream, marks, error) : status;
 }
 
-/* What broke the carrier is asked after the marks, for it broke before those that its failure let
-   pass; and marks once more after that, for those that were passed by then tell what it came of. */
+/* What broke the carrier is asked after the marks: it broke before those that its failure let pass. */
 static hlq_status look(void *self, const hlq_marks *marks, int *passed, char *error)
 {
     staged_endpoint *e = self;
-    char ignored[HLQ_ERROR_BYTES];
     hlq_status looked = hlq_order_look(&e->order, marks, passed, error);
     hlq_status status = staged_state(e, error);
-    if (status == HLQ_OK) return looked;
-    hlq_order_look(&e->order, marks, passed, ignored);
-    return status;
+    return status == HLQ_OK ? looked : status;
 }
 
 static void give_up(void *self, hlq_status status, const char *sentence)

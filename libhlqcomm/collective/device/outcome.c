@@ -10,7 +10,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static hlq_status damaged(const hlq_walk *w, const hlq_device_report *report)
 {
@@ -51,21 +50,6 @@ static hlq_status fault_of(const hlq_walk *w, const hlq_device_report *report)
     return hlq_fail(w, HLQ_E_MISMATCH, "rank %d called with something else", report->sender);
 }
 
-/* What the carrier failed with; or what it failed of, where ranks called with different things: then
-   messages do not fit. */
-static hlq_status cause_of(const hlq_walk *w, const hlq_device_report *seen, int passed,
-                           hlq_status failure)
-{
-    char sentence[HLQ_ERROR_BYTES];
-    int is_compared = passed > HLQ_MARK_COMPARED;
-    if (!is_compared || seen[HLQ_SEEN_TERMS].fault != HLQ_DEVICE_TERMS) return failure;
-    memcpy(sentence, w->error, sizeof sentence);
-    hlq_status status = compare_terms(w);
-    if (status == HLQ_E_MISMATCH || status == HLQ_E_REMOTE) return status;
-    memcpy(w->error, sentence, sizeof sentence);
-    return failure;
-}
-
 /* Which is no fault of others while the stream has not come to it. */
 static hlq_status time_of(hlq_request *r, int passed)
 {
@@ -104,9 +88,7 @@ void hlq_device_poll(hlq_request *r)
     const hlq_device_report *seen = r->device.seen;
     int passed = 0;
     hlq_status status = c->look(c->self, &r->device.marks, &passed, w->error);
-    if (status != HLQ_OK) {
-        status = cause_of(w, seen, passed, status);
-    } else if (passed > HLQ_MARK_COMPARED) {
+    if (status == HLQ_OK && passed > HLQ_MARK_COMPARED) {
         status = fault_of(w, &seen[passed > HLQ_MARK_ENDED ? HLQ_SEEN_END : HLQ_SEEN_TERMS]);
     }
     if (status == HLQ_OK && passed < HLQ_MARKS) status = time_of(r, passed);
