@@ -93,7 +93,8 @@ static void test_transports_that_fail(int is_direct, size_t piece_bytes)
     }
 }
 
-/* What ranks tell each other before a native sum, behind the terms of the call, which are as long. */
+/* What ranks tell each other before a native sum, behind the terms of the call, which are as
+   long. */
 static int terms_seen;
 
 static void flip_in_second_terms(int from, int to, void *data, size_t bytes)

@@ -31,7 +31,8 @@ static hlq_status begin(void *self, hlq_stream stream, hlq_marks *marks, const u
     return status == HLQ_OK ? hlq_order_begin(&e->order, stream, marks, error) : status;
 }
 
-/* What broke the carrier is asked after the marks: it broke before those that its failure let pass. */
+/* What broke the carrier is asked after the marks: it broke before those that its failure let
+   pass. */
 static hlq_status look(void *self, const hlq_marks *marks, int *passed, char *error)
 {
     staged_endpoint *e = self;

@@ -12,8 +12,8 @@
  * makes the exchange. Native sums are the host's, made by that thread on a communicator of its own,
  * so that they have the host's bits.
  *
- * An exchange that fails leaves bytes of 0xff for all that was to come: as numbers NaN, as a message
- * damaged. All that follow fail at once, with the first one's status and sentence.
+ * An exchange that fails leaves bytes of 0xff for all that was to come: as numbers NaN, as a
+ * message damaged. All that follow fail at once, with the first one's status and sentence.
  */
 #ifndef HLQ_TRANSPORT_STAGED_H
 #define HLQ_TRANSPORT_STAGED_H

@@ -23,9 +23,9 @@ extern "C" {
  *
  * Of the device: calls only add their work to the stream and return; HLQ_OK says that this was
  * possible. Messages go through pinned memory of the host, long ones in pieces, so that copies and
- * exchanges overlap; or straight from device memory, if MPI says that it can (MPIX_Query_cuda_support
- * of mpi-ext.h). HLQ_MPI_CUDA=staged or =direct in the environment decides instead, the same on all
- * ranks; any other word is HLQ_E_INVALID.
+ * exchanges overlap; or straight from device memory, if MPI says that it can
+ * (MPIX_Query_cuda_support() of mpi-ext.h). HLQ_MPI_CUDA=staged or =direct in the environment
+ * decides instead, the same on all ranks; any other word is HLQ_E_INVALID.
  *  - What hlqcomm/nccl.h says of tensors, requests, errors, algorithms and statistics holds here,
  *    but for what follows.
  *  - A stream waits for other ranks in a host function (cudaLaunchHostFunc). CUDA may run these one

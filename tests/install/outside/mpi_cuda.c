@@ -1,6 +1,6 @@
 /*
- * hlqcomm/mpi_cuda.h from outside: a communicator where there is a GPU, else none on any rank, and a
- * sentence.
+ * hlqcomm/mpi_cuda.h from outside: a communicator where there is a GPU, else none on any rank, and
+ * a sentence.
  */
 #include <hlqcomm/mpi_cuda.h>
 
