@@ -73,7 +73,7 @@ static hlq_status test(void *self, hlq_exchange *x, int *done, char *error)
 static int cancel(void *self, hlq_exchange *x, char *missing)
 {
     troubled *t = self;
-    return t->inner.cancel(t->inner.self, x, missing);
+    return t->inner.cancel(t->inner.self, x, missing) | kind.keeps;
 }
 
 static void rest(void *self, double seconds)

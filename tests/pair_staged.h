@@ -16,6 +16,7 @@ typedef struct {
     int failing; /* the rank whose transport for the device's messages fails; -1: none */
     enum { FAILS_IN_START, FAILS_IN_TEST, IS_SILENT } failure;
     int exchange; /* in which one after creation, 0 being the call's terms */
+    int keeps;    /* not 0: transports go on using memory of exchanges that were given up */
 } staged_kind;
 void pair_staged_as(const staged_kind *kind);
 

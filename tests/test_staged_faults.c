@@ -227,6 +227,20 @@ static void test_creation(void)
     hlq_thread_group_destroy(g.device);
 }
 
+/* What a transport may yet write to stays allocated: workspace of 2 ranks, and of each its terms and
+   its report. */
+static void test_memory_in_use(void)
+{
+    trouble t = {
+        .kind = {.piece_bytes = 1 << 20, .is_direct = 1, .exchange = 1, .keeps = 1, .failing = 1},
+        .algorithm = HLQ_ALG_ONESHOT,
+        .exchanges = 2,
+    };
+    pair_staged_as(&t.kind);
+    ranks_as_threads(2, trouble_body, &t);
+    CHECK_EQ((long long)stand_in_allocations(), 6);
+}
+
 /* Where ranks want different things, messages might not fit: terms are all that they exchange. */
 static void test_nothing_is_exchanged(const staged_kind *kind)
 {
@@ -265,5 +279,6 @@ int main(void)
     for (int n = 2; n <= 3; n++) ranks_as_threads(n, told_body, NULL);
     test_creation();
     CHECK_EQ((long long)stand_in_allocations(), 0);
+    test_memory_in_use();
     return hlq_test_end();
 }

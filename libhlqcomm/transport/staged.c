@@ -5,6 +5,7 @@
 
 #include "transport_internal.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,11 +71,32 @@ static void stop_thread(staged_endpoint *e)
     if (e->has_thread) pthread_join(e->thread, NULL);
 }
 
+/* Memory that streams may be at work with is waited for; what the transport may go on using is
+   never freed. */
+static void release(void *self, void *memory, int is_host)
+{
+    staged_endpoint *e = self;
+    hlq_carrier order = hlq_order_carrier(&e->order);
+    if (is_through(e) && !(e->in_use && e->is_direct)) order.release(order.self, memory, is_host);
+}
+
+/* Where it can be found, so that nobody takes it for lost. */
+static void leave(staged_room *room)
+{
+    static _Atomic(staged_room *) left;
+    room->older = atomic_load(&left);
+    while (!atomic_compare_exchange_weak(&left, &room->older, room)) continue;
+}
+
 static void free_rooms(staged_endpoint *e)
 {
     while (e->room) {
         staged_room *room = e->room;
         e->room = room->older;
+        if (e->in_use) {
+            leave(room);
+            continue;
+        }
         e->order.cuda->release_host(room->memory);
         free(room);
     }
@@ -109,7 +131,7 @@ static void destroy(void *self)
     if (e->sums) hlq_comm_destroy(e->sums);
     else if (e->transport.destroy) e->transport.destroy(e->transport.self);
     int device = hlq_order_enter(&e->order);
-    if (!e->in_use) free_rooms(e);
+    free_rooms(e);
     free_events(e);
     hlq_order_leave(&e->order, device);
     hlq_order_close(&e->order);
@@ -249,6 +271,7 @@ static hlq_carrier carrier_of(staged_endpoint *e)
     hlq_carrier carrier = hlq_order_carrier(&e->order);
     for (int dtype = 0; hlq_dtype_bytes((hlq_dtype)dtype); dtype++) carrier.summed |= 1u << dtype;
     carrier.keeps_time = 1;
+    carrier.release = release;
     carrier.is_captured = is_captured;
     carrier.begin = begin;
     carrier.look = look;
