@@ -227,8 +227,8 @@ static void test_creation(void)
     hlq_thread_group_destroy(g.device);
 }
 
-/* What a transport may yet write to stays allocated: workspace of 2 ranks, and of each its terms and
-   its report. */
+/* What a transport may yet write to stays allocated: workspace of 2 ranks, and of each its terms
+   and its report. */
 static void test_memory_in_use(void)
 {
     trouble t = {
