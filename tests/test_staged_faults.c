@@ -8,6 +8,7 @@
 #include "pair_staged.h"
 
 #include <collective/agree.h>
+#include <collective/progress.h>
 #include <transport/staged.h>
 #include <transport/transport_internal.h>
 
@@ -133,12 +134,12 @@ static void sum_body(test_rank *me, void *argument)
    which it does not come, before their time is over. */
 static void told_body(test_rank *me, void *argument)
 {
-    const fault_case f = {.rank = -1, .what = "terms", .algorithm = HLQ_ALG_TWOSHOT};
+    const hlq_algorithm *algorithm = argument;
+    const fault_case f = {.rank = -1, .what = "terms", .algorithm = *algorithm};
     hlq_options options = HLQ_OPTIONS_INIT;
     float *send = pair_memory(FAULT_COUNT * sizeof *send);
     float *recv = pair_memory(FAULT_COUNT * sizeof *recv);
     pair p;
-    (void)argument;
     options.timeout_s = 20;
     pair_open(me, &options, 0, &p);
     for (int i = 0; i < FAULT_COUNT; i++) send[i] = (float)i;
@@ -157,6 +158,51 @@ static void told_body(test_rank *me, void *argument)
     rank_barrier(me);
     pair_close(&p);
     pair_free(send), pair_free(recv);
+}
+
+/* A communicator that breaks for another reason takes back what its stream waits in, for which the
+   other rank, whose terms came damaged, will not come. */
+static void broken_body(test_rank *me, void *argument)
+{
+    const hlq_algorithm *algorithm = argument;
+    const fault_case f = {.rank = -1, .what = "terms", .algorithm = *algorithm};
+    const struct timespec while_it_waits = {0, 50000000};
+    hlq_options options = HLQ_OPTIONS_INIT;
+    hlq_request *request = NULL;
+    float *send = pair_memory(FAULT_COUNT * sizeof *send);
+    float *recv = pair_memory(FAULT_COUNT * sizeof *recv);
+    pair p;
+    options.timeout_s = 1000;
+    pair_open(me, &options, 0, &p);
+    for (int i = 0; i < FAULT_COUNT; i++) send[i] = (float)i;
+    rank_barrier(me);
+    if (me->rank == 0) terms_seen = 1, stand_in_set_tamper(flip_in_second_terms);
+    rank_barrier(me);
+    hlq_test_case("a communicator that breaks, %s", hlq_algorithm_name(*algorithm));
+    CHECK_EQ(start_call(&p, &f, send, recv, &request), HLQ_OK);
+    if (me->rank == 0) {
+        nanosleep(&while_it_waits, NULL);
+        hlq_comm_break(p.nccl, HLQ_E_NOMEM, "out of luck");
+        CHECK_EQ(hlq_wait(request, HLQ_FOREVER), HLQ_E_BROKEN);
+    }
+    pair_synchronize(&p);
+    int nans = 0;
+    for (int i = 0; i < FAULT_COUNT; i++) nans += isnan(recv[i]) != 0;
+    CHECK_EQ(nans, FAULT_COUNT);
+    rank_barrier(me);
+    if (me->rank == 0) stand_in_set_tamper(NULL);
+    else CHECK(hlq_wait(request, HLQ_FOREVER) != HLQ_OK);
+    pair_close(&p);
+    pair_free(send), pair_free(recv);
+}
+
+static void test_other_ranks_hear(void)
+{
+    hlq_algorithm algorithms[] = {HLQ_ALG_TWOSHOT, HLQ_ALG_NATIVE};
+    for (int a = 0; a < 2; a++) {
+        for (int n = 2; n <= 3; n++) ranks_as_threads(n, told_body, &algorithms[a]);
+        ranks_as_threads(2, broken_body, &algorithms[a]);
+    }
 }
 
 /* Creation ------------------------------------------------------------------------------------ */
@@ -271,7 +317,7 @@ int main(void)
     test_transports_that_fail(1, 1 << 20);
     pair_staged_as(&whole);
     ranks_as_threads(3, sum_body, NULL);
-    for (int n = 2; n <= 3; n++) ranks_as_threads(n, told_body, NULL);
+    test_other_ranks_hear();
     test_creation();
     CHECK_EQ((long long)stand_in_allocations(), 0);
     test_memory_in_use();
