@@ -77,7 +77,9 @@ static void release(void *self, void *memory, int is_host)
 {
     staged_endpoint *e = self;
     hlq_carrier order = hlq_order_carrier(&e->order);
-    if (is_through(e) && !(e->in_use && e->is_direct)) order.release(order.self, memory, is_host);
+    if (!is_through(e)) return;
+    int is_used = e->in_use && e->is_direct && !is_host; /* of host memory, only reports come here */
+    if (!is_used) order.release(order.self, memory, is_host);
 }
 
 /* Where it can be found, so that nobody takes it for lost. */
