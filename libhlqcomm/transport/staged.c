@@ -78,7 +78,7 @@ static void release(void *self, void *memory, int is_host)
     staged_endpoint *e = self;
     hlq_carrier order = hlq_order_carrier(&e->order);
     if (!is_through(e)) return;
-    int is_used = e->in_use && e->is_direct && !is_host; /* of host memory, only reports come here */
+    int is_used = e->in_use && e->is_direct && !is_host; /* the host's are reports */
     if (!is_used) order.release(order.self, memory, is_host);
 }
 
