@@ -23,8 +23,8 @@ HLQ_BODY void set_bit(uint8_t *bits, size_t b)
 /* The warp's, of which every lane has all; into no counter where that is NULL. */
 HLQ_BODY void add_count(uint64_t *count, uint64_t more)
 {
-    if (count && more && lane() == 0)
-        atomicAdd((unsigned long long *)count, (unsigned long long)more);
+    if (!count || !more || lane() != 0) return;
+    atomicAdd((unsigned long long *)count, (unsigned long long)more);
 }
 
 #endif
