@@ -5,6 +5,9 @@
 
 #include <cuda_runtime_api.h>
 
+_Static_assert((int)cudaErrorNotReady == (int)HLQ_CUDA_NOT_READY, "the same error");
+_Static_assert((int)cudaErrorMemoryAllocation == (int)HLQ_CUDA_NO_MEMORY, "the same error");
+
 static const char *error_string(int error) { return cudaGetErrorString((cudaError_t)error); }
 static int get_device(int *device) { return cudaGetDevice(device); }
 static int set_device(int device) { return cudaSetDevice(device); }
@@ -78,8 +81,6 @@ static int event_record(hlq_event event, hlq_stream stream)
 /* While any thread captures, others may only ask if they say that they know. */
 static int event_query(hlq_event event)
 {
-    _Static_assert((int)cudaErrorNotReady == (int)HLQ_CUDA_NOT_READY, "the same error");
-    _Static_assert((int)cudaErrorMemoryAllocation == (int)HLQ_CUDA_NO_MEMORY, "the same error");
     enum cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
     int failed = cudaThreadExchangeStreamCaptureMode(&mode);
     if (failed) return failed;

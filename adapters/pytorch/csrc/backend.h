@@ -159,8 +159,9 @@ private:
     c10::intrusive_ptr<c10d::Work> submit(Request request);
     c10::intrusive_ptr<c10d::Work> submit_host(Request request);
     c10::intrusive_ptr<c10d::Work> submit_cuda(const Request &request);
+    /* Packs the request, runs it, unpacks and counts it. */
     void make(const Request &request, Comm *comm, hlq_stream stream,
-              const std::function<void(const Collective &)> &make);
+              const std::function<void(const Collective &)> &run);
     std::chrono::milliseconds timeout_or(std::chrono::milliseconds of_call) const;
     void count(const Collective &collective, Comm *comm);
     double comm_timeout_s() const;

@@ -122,8 +122,8 @@ std::optional<Mode> HLQBackend::compresses(int64_t bytes, const at::Tensor &firs
         mode.target_nmse > 0 || mode.max_error > 0 || mode.algorithm == HLQ_ALG_MODQ;
     TORCH_CHECK_NOT_IMPLEMENTED(
         first.is_cpu() || !is_of_host,
-        "CUDA tensors are compressed by bits, with twoshot, oneshot or "
-        "hierarchical; target_nmse, max_error and modq are for host tensors");
+        "CUDA tensors are compressed by bits, with twoshot, oneshot or hierarchical; "
+        "target_nmse, max_error and modq are for host tensors");
     return mode;
 }
 
@@ -157,13 +157,13 @@ std::chrono::milliseconds HLQBackend::timeout_or(std::chrono::milliseconds of_ca
 }
 
 void HLQBackend::make(const Request &request, Comm *comm, hlq_stream stream,
-                      const std::function<void(const Collective &)> &make)
+                      const std::function<void(const Collective &)> &run)
 {
     const Packed packed = pack_or_refuse(request.pack, comm);
     const hlq_op op = request.op.op_ == c10d::ReduceOp::AVG ? HLQ_AVG : HLQ_SUM;
     const Collective collective = {request.operation,   packed.input, packed.output, op,
                                    request.mode.call(), stream};
-    make(collective);
+    run(collective);
     if (packed.unpack) {
         packed.unpack();
     }

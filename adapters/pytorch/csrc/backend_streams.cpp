@@ -86,8 +86,8 @@ void StreamLane::submit(const StreamJob &job)
         put(job);
     } catch (const Failure &failure) {
         error_ = kind_of(failure.status());
-        std::rethrow_exception(
-            pointer_to(failure)); /* the caller is c10d, which knows no Failure */
+        /* As a Python exception: the caller is c10d, which knows no Failure. */
+        std::rethrow_exception(pointer_to(failure));
     } catch (...) {
         error_ = c10d::ErrorType::COMM_ERROR;
         throw;

@@ -167,10 +167,11 @@ TORCH_LIBRARY(hlq, m)
     }
 }
 
-TORCH_LIBRARY_IMPL(hlq, CPU, m)
+namespace hlqtorch {
+
+/* Those that work where their tensors are. */
+static void implement_everywhere(torch::Library &m)
 {
-    using namespace hlqtorch;
-    m.impl("nearest", kernel<&nearest>::call);
     m.impl("encode", with_spec<&encode>::call);
     m.impl("decode", with_spec<&decode>::call);
     m.impl("quantize", with_spec<&quantize>::call);
@@ -178,6 +179,15 @@ TORCH_LIBRARY_IMPL(hlq, CPU, m)
     m.impl("digits_add", with_spec<&digits_add>::call);
     m.impl("digits_to_flat", with_spec<&digits_to_flat>::call);
     m.impl("flat_to_digits", with_spec<&flat_to_digits>::call);
+}
+
+} // namespace hlqtorch
+
+TORCH_LIBRARY_IMPL(hlq, CPU, m)
+{
+    using namespace hlqtorch;
+    m.impl("nearest", kernel<&nearest>::call);
+    implement_everywhere(m);
     m.impl("digits_pack", kernel<&digits_pack>::call);
     m.impl("digits_unpack", kernel<&digits_unpack>::call);
     m.impl("lut_dot", with_spec<&lut_dot>::call);
@@ -192,14 +202,4 @@ TORCH_LIBRARY_IMPL(hlq, CPU, m)
 }
 
 /* Of other operators torch says that CUDA has none. */
-TORCH_LIBRARY_IMPL(hlq, CUDA, m)
-{
-    using namespace hlqtorch;
-    m.impl("encode", with_spec<&encode>::call);
-    m.impl("decode", with_spec<&decode>::call);
-    m.impl("quantize", with_spec<&quantize>::call);
-    m.impl("digits_add_modq", kernel<&digits_add_modq>::call);
-    m.impl("digits_add", with_spec<&digits_add>::call);
-    m.impl("digits_to_flat", with_spec<&digits_to_flat>::call);
-    m.impl("flat_to_digits", with_spec<&flat_to_digits>::call);
-}
+TORCH_LIBRARY_IMPL(hlq, CUDA, m) { hlqtorch::implement_everywhere(m); }
