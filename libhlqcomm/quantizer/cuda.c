@@ -4,61 +4,20 @@
  */
 #include <hlqcomm/cuda.h>
 
-#include "quantizer.h"
+#include "cuda_checks.h"
 
 #include <kernels/cuda/cuda_hnlq.h>
 #include <transport/cuda_calls.h>
 
-enum { DIGITS_ALIGNED = 4 /* kernels take words of them */ };
-
-static hlq_status cuda_failed(int error)
-{
-    return hlq_quantizer_fail(HLQ_E_TRANSPORT, "CUDA: %s", hlq_cuda_runtime.error_string(error));
-}
-
-static hlq_status launched(int error) { return error ? cuda_failed(error) : HLQ_OK; }
-
-/* NULL passes: whether it may be is for others to say. */
-static hlq_status check_memory(const char *what, const void *p, size_t alignment)
-{
-    int device = -1, current = -1;
-    if (!p) return HLQ_OK;
-    if ((uintptr_t)p % alignment) {
-        return hlq_quantizer_fail(HLQ_E_INVALID, "%s is at %p, which is not aligned to %zu bytes",
-                                  what, p, alignment);
-    }
-    int error = hlq_cuda_runtime.device_of(p, &device);
-    if (!error) error = hlq_cuda_runtime.get_device(&current);
-    if (error) return cuda_failed(error);
-    if (device < 0) {
-        return hlq_quantizer_fail(HLQ_E_INVALID, "%s is not memory of a device", what);
-    }
-    if (device != current) {
-        return hlq_quantizer_fail(HLQ_E_INVALID, "%s is memory of device %d; the current one is %d",
-                                  what, device, current);
-    }
-    return HLQ_OK;
-}
-
-static hlq_status check_digit_memory(const char *what, const void *p)
-{
-    return check_memory(what, p, DIGITS_ALIGNED);
-}
-
-static hlq_status check_numbers(const char *what, const void *p)
-{
-    return check_memory(what, p, sizeof(float)); /* or uint32_t */
-}
-
 /* What all calls on vectors have beside their own tensors. */
 static hlq_status check_vectors(const hlq_cuda_vectors *v)
 {
-    HLQ_TRY(check_digit_memory("digits", v->digits));
-    HLQ_TRY(check_memory("retries", v->retries, 1));
-    HLQ_TRY(check_memory("overload", v->overload, 1));
-    HLQ_TRY(check_numbers("dither", v->dither.z));
-    HLQ_TRY(check_memory("overloads", v->overloads, sizeof *v->overloads));
-    return check_memory("invalid", v->bad, sizeof *v->bad);
+    HLQ_TRY(hlq_cuda_check_digits("digits", v->digits));
+    HLQ_TRY(hlq_cuda_check_memory("retries", v->retries, 1));
+    HLQ_TRY(hlq_cuda_check_memory("overload", v->overload, 1));
+    HLQ_TRY(hlq_cuda_check_numbers("dither", v->dither.z));
+    HLQ_TRY(hlq_cuda_check_memory("overloads", v->overloads, sizeof *v->overloads));
+    return hlq_cuda_check_memory("invalid", v->bad, sizeof *v->bad);
 }
 
 static hlq_status check_reported(const uint8_t *overload, const uint64_t *overloads)
@@ -84,12 +43,12 @@ hlq_status hlq_cuda_encode(const hlq_quantizer *quantizer, const float *x, size_
                           .bad = invalid};
     HLQ_TRY(hlq_check_dither(quantizer, dither, vectors, &v.dither));
     if (!vectors) return HLQ_OK;
-    HLQ_TRY(check_numbers("x", x));
+    HLQ_TRY(hlq_cuda_check_numbers("x", x));
     HLQ_TRY(check_vectors(&v));
     if (retries && v.code.tries == 1) {
-        HLQ_TRY(launched(hlq_cuda_runtime.fill(retries, 0, vectors, stream)));
+        HLQ_TRY(hlq_cuda_launched(hlq_cuda_runtime.fill(retries, 0, vectors, stream)));
     }
-    return launched(hlq_cuda_hnlq_encode(&v, x, stream));
+    return hlq_cuda_launched(hlq_cuda_hnlq_encode(&v, x, stream));
 }
 
 hlq_status hlq_cuda_decode(const hlq_quantizer *quantizer, const void *digits,
@@ -105,9 +64,9 @@ hlq_status hlq_cuda_decode(const hlq_quantizer *quantizer, const void *digits,
     HLQ_TRY(hlq_check_layers(quantizer, layers, &v.code));
     HLQ_TRY(hlq_check_dither(quantizer, dither, vectors, &v.dither));
     if (!vectors) return HLQ_OK;
-    HLQ_TRY(check_numbers("x", x));
+    HLQ_TRY(hlq_cuda_check_numbers("x", x));
     HLQ_TRY(check_vectors(&v));
-    return launched(hlq_cuda_hnlq_decode(&v, layers, x, stream));
+    return hlq_cuda_launched(hlq_cuda_hnlq_decode(&v, layers, x, stream));
 }
 
 hlq_status hlq_cuda_quantize(const hlq_quantizer *quantizer, const float *x, size_t vectors,
@@ -123,10 +82,10 @@ hlq_status hlq_cuda_quantize(const hlq_quantizer *quantizer, const float *x, siz
                           .bad = invalid};
     HLQ_TRY(hlq_check_dither(quantizer, dither, vectors, &v.dither));
     if (!vectors) return HLQ_OK;
-    HLQ_TRY(check_numbers("x", x));
-    HLQ_TRY(check_numbers("out", out));
+    HLQ_TRY(hlq_cuda_check_numbers("x", x));
+    HLQ_TRY(hlq_cuda_check_numbers("out", out));
     HLQ_TRY(check_vectors(&v));
-    return launched(hlq_cuda_hnlq_quantize(&v, x, out, stream));
+    return hlq_cuda_launched(hlq_cuda_hnlq_quantize(&v, x, out, stream));
 }
 
 hlq_status hlq_cuda_digits_add_modq(int q, const void *a, const void *b, size_t count, void *out,
@@ -136,11 +95,11 @@ hlq_status hlq_cuda_digits_add_modq(int q, const void *a, const void *b, size_t 
     HLQ_TRY(hlq_check_base(q));
     if (!count) return HLQ_OK;
     if (!a || !b || !out) return hlq_quantizer_fail(HLQ_E_INVALID, "digits are NULL");
-    HLQ_TRY(check_digit_memory("a", a));
-    HLQ_TRY(check_digit_memory("b", b));
-    HLQ_TRY(check_digit_memory("out", out));
-    HLQ_TRY(check_memory("invalid", invalid, sizeof *invalid));
-    return launched(hlq_cuda_hnlq_add_modq(&sum, stream));
+    HLQ_TRY(hlq_cuda_check_digits("a", a));
+    HLQ_TRY(hlq_cuda_check_digits("b", b));
+    HLQ_TRY(hlq_cuda_check_digits("out", out));
+    HLQ_TRY(hlq_cuda_check_memory("invalid", invalid, sizeof *invalid));
+    return hlq_cuda_launched(hlq_cuda_hnlq_add_modq(&sum, stream));
 }
 
 hlq_status hlq_cuda_digits_add(const hlq_quantizer *quantizer, const void *a, const void *b,
@@ -158,10 +117,10 @@ hlq_status hlq_cuda_digits_add(const hlq_quantizer *quantizer, const void *a, co
                                 .overloads = overloads,
                                 .bad = invalid};
     if (!vectors) return HLQ_OK;
-    HLQ_TRY(check_digit_memory("a", a));
-    HLQ_TRY(check_digit_memory("b", b));
+    HLQ_TRY(hlq_cuda_check_digits("a", a));
+    HLQ_TRY(hlq_cuda_check_digits("b", b));
     HLQ_TRY(check_vectors(&v));
-    return launched(hlq_cuda_hnlq_add(&v, a, b, stream));
+    return hlq_cuda_launched(hlq_cuda_hnlq_add(&v, a, b, stream));
 }
 
 hlq_status hlq_cuda_digits_to_flat(const hlq_quantizer *quantizer, const void *digits,
@@ -174,9 +133,9 @@ hlq_status hlq_cuda_digits_to_flat(const hlq_quantizer *quantizer, const void *d
                                 .digits = (void *)(uintptr_t)digits,
                                 .bad = invalid};
     if (!vectors) return HLQ_OK;
-    HLQ_TRY(check_numbers("flat", flat));
+    HLQ_TRY(hlq_cuda_check_numbers("flat", flat));
     HLQ_TRY(check_vectors(&v));
-    return launched(hlq_cuda_hnlq_flatten(&v, flat, stream));
+    return hlq_cuda_launched(hlq_cuda_hnlq_flatten(&v, flat, stream));
 }
 
 hlq_status hlq_cuda_flat_to_digits(const hlq_quantizer *quantizer, const uint32_t *flat,
@@ -187,7 +146,7 @@ hlq_status hlq_cuda_flat_to_digits(const hlq_quantizer *quantizer, const uint32_
     const hlq_cuda_vectors v = {
         .code = quantizer->code, .vectors = vectors, .digits = digits, .bad = invalid};
     if (!vectors) return HLQ_OK;
-    HLQ_TRY(check_numbers("flat", flat));
+    HLQ_TRY(hlq_cuda_check_numbers("flat", flat));
     HLQ_TRY(check_vectors(&v));
-    return launched(hlq_cuda_hnlq_unflatten(&v, flat, stream));
+    return hlq_cuda_launched(hlq_cuda_hnlq_unflatten(&v, flat, stream));
 }
