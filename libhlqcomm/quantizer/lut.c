@@ -7,7 +7,8 @@
  */
 #include "lut.h"
 
-#include <float.h>
+#include <kernels/body/one_sided.h>
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,20 +180,15 @@ hlq_status hlq_lut_describe(const hlq_lut *lut, hlq_lut_info *info)
 
 /* One-sided tables --------------------------------------------------------------------------- */
 
-/* No entry may leave fp32: |⟨y, p⟩| ≤ ‖y‖ ‖p‖. */
 static hlq_status check_range(const float *y, size_t vectors, int dim, double longest)
 {
     for (size_t v = 0; v < vectors; v++) {
-        double norm2 = 0;
-        for (int j = 0; j < dim; j++) {
-            double number = y[v * (size_t)dim + (size_t)j];
-            norm2 += number * number;
-        }
-        if (sqrt(norm2) * longest <= FLT_MAX) continue;
+        const float *vector = y + v * (size_t)dim;
+        if (fits_table(vector, dim, longest)) continue;
         return hlq_quantizer_fail(HLQ_E_INVALID,
                                   "vector %zu of y has norm %g; times a representative's of up to "
                                   "%g, it does not fit fp32",
-                                  v, sqrt(norm2), longest);
+                                  v, norm_of(vector, dim), longest);
     }
     return HLQ_OK;
 }
@@ -208,16 +204,24 @@ hlq_status hlq_lut_check_points(const hlq_quantizer *quantizer)
                               hlq_lattice_name(p->lattice), p->q, points, POINTS_MAX);
 }
 
+hlq_status hlq_lut_longest(const hlq_quantizer *quantizer, double *longest)
+{
+    hlq_quantizer_info info = {.struct_bytes = sizeof info};
+    double mean2 = 0;
+    HLQ_TRY(hlq_quantizer_describe(quantizer, &info));
+    for (int j = 0; j < info.params.dim; j++) mean2 += (double)info.mean[j] * (double)info.mean[j];
+    *longest = sqrt((double)info.max_norm2) + sqrt(mean2);
+    return HLQ_OK;
+}
+
 static hlq_status check_one_sided(const hlq_quantizer *quantizer, const float *y, size_t vectors)
 {
-    const hlq_quantizer_params *p = &quantizer->params;
-    double mean2 = 0;
+    const int dim = quantizer->params.dim;
+    double longest;
     HLQ_TRY(hlq_lut_check_points(quantizer));
-    hlq_quantizer_info info = {.struct_bytes = sizeof info};
-    HLQ_TRY(hlq_quantizer_describe(quantizer, &info));
-    HLQ_TRY(hlq_check_finite("y", y, vectors * (size_t)p->dim));
-    for (int j = 0; j < p->dim; j++) mean2 += (double)info.mean[j] * (double)info.mean[j];
-    return check_range(y, vectors, p->dim, sqrt((double)info.max_norm2) + sqrt(mean2));
+    HLQ_TRY(hlq_lut_longest(quantizer, &longest));
+    HLQ_TRY(hlq_check_finite("y", y, vectors * (size_t)dim));
+    return check_range(y, vectors, dim, longest);
 }
 
 hlq_status hlq_lut_build_one_sided(const hlq_quantizer *quantizer, const float *y, size_t vectors,

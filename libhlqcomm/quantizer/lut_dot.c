@@ -2,15 +2,23 @@
  * Inner products of decoded vectors without decoding them, from the tables of lut.c:
  *
  *   digits [vectors, depth, dim] → an index for each layer → Σ q^(i+j) × entry, exact for integers
- *     → × the scales of the pair → Σ over vectors, in double, in order
+ *     → × the scales of the pair → Σ over vectors, in the order of kernels/lut.h
  *
  * Vectors are taken PIECE at a time, so that indices and sums stay in the first-level cache.
  */
 #include "lut.h"
 
+typedef const uint32_t *lut_layers;
+
+static inline uint32_t layer_index(lut_layers of, int m) { return of[m]; }
+
+#include <kernels/body/lut_dot.h>
+
 #include <string.h>
 
 enum { PIECE = 256 };
+
+_Static_assert(HLQ_RUN_VECTORS % PIECE == 0 && PIECE % HLQ_SUM_LANES == 0, "pieces of runs");
 
 /* Indices of the layers of a piece: [vectors, depth]. */
 typedef struct indices {
@@ -19,11 +27,15 @@ typedef struct indices {
 
 /* Arguments ---------------------------------------------------------------------------------- */
 
+hlq_status hlq_lut_check_code(const char *side, const hlq_code *code, size_t vectors)
+{
+    if (code && code->quantizer && (!vectors || code->digits)) return HLQ_OK;
+    return hlq_quantizer_fail(HLQ_E_INVALID, "%s, its quantizer or its digits is NULL", side);
+}
+
 static hlq_status check_code(const char *side, const hlq_code *code, size_t vectors)
 {
-    if (!code || !code->quantizer || (vectors && !code->digits)) {
-        return hlq_quantizer_fail(HLQ_E_INVALID, "%s, its quantizer or its digits is NULL", side);
-    }
+    HLQ_TRY(hlq_lut_check_code(side, code, vectors));
     const int most = code->quantizer->params.max_retries;
     for (size_t v = 0; code->retries && v < vectors; v++) {
         if (code->retries[v] <= most) continue;
@@ -33,7 +45,7 @@ static hlq_status check_code(const char *side, const hlq_code *code, size_t vect
     return HLQ_OK;
 }
 
-static hlq_status check_fits(const hlq_lut *lut, const char *side, const hlq_quantizer *quantizer)
+hlq_status hlq_lut_check_side(const hlq_lut *lut, const char *side, const hlq_quantizer *quantizer)
 {
     const hlq_quantizer_params *p = &quantizer->params;
     const int centred = p->centred != 0;
@@ -138,118 +150,144 @@ static double scale_at(const hlq_code *code, size_t v)
     return code->quantizer->code.scale[code->retries ? code->retries[v] : 0];
 }
 
+/* Sums --------------------------------------------------------------------------------------- */
+
+/* What terms of products that are scaled one by one are added to. */
+typedef struct lanes {
+    double sum[HLQ_SUM_LANES];
+} lanes;
+
+static double add_lanes(lanes *l)
+{
+    for (int n = HLQ_SUM_LANES / 2; n; n /= 2) {
+        for (int i = 0; i < n; i++) l->sum[i] += l->sum[i + n];
+    }
+    return l->sum[0];
+}
+
 /* Two-sided ---------------------------------------------------------------------------------- */
 
 typedef struct pair {
-    const hlq_lut *lut;
-    int depth_a, depth_b;
-    int64_t weight[2 * HLQ_DEPTH_MAX]; /* q^(i+j) */
+    hlq_pairs table;
+    const hlq_code *code_a, *code_b;
     indices a, b;
 } pair;
 
-/*
- * sum[v] = Σ q^(i+j) × entry, exactly: entries are at most 2^15, and the weights of a vector add up
- * to less than 2^32, so that a piece fits 64 bits.
- */
-static inline void add_integers(const pair *p, int depth_a, int depth_b, hlq_lut_type type,
-                                size_t count, int64_t *sum)
+static inline void add_layers(const pair *p, hlq_lut_type type, int depth_a, int depth_b,
+                              size_t count, int64_t *sum)
 {
+    const hlq_pairs table = p->table; /* which the compiler knows that sums do not change */
     const uint32_t *a = p->a.of, *b = p->b.of;
     for (size_t v = 0; v < count; v++, a += depth_a, b += depth_b) {
-        int64_t s = 0;
-        for (int i = 0; i < depth_a; i++) {
-            const size_t row = a[i] * p->lut->side;
-            for (int j = 0; j < depth_b; j++) {
-                const size_t at = row + b[j];
-                s += p->weight[i + j] *
-                     (type == HLQ_LUT_INT8 ? p->lut->entries.int8[at] : p->lut->entries.int16[at]);
-            }
-        }
-        sum[v] = s;
+        sum[v] = add_integers(&table, type, depth_a, depth_b, a, b);
     }
 }
 
-static void add_floats(const pair *p, size_t count, double *sum)
+/* sum[v] = Σ q^(i+j) × entry, exactly, of a piece whose indices are in p. */
+static void add_integers_of_piece(const pair *p, size_t count, int64_t *sum)
+{
+    const hlq_pairs *t = &p->table;
+    if (t->type == HLQ_LUT_INT16) {
+        add_layers(p, HLQ_LUT_INT16, t->depth_a, t->depth_b, count, sum);
+    } else if (t->depth_a == 2 && t->depth_b == 2) { /* loops that the compiler unrolls */
+        add_layers(p, HLQ_LUT_INT8, 2, 2, count, sum);
+    } else {
+        add_layers(p, HLQ_LUT_INT8, t->depth_a, t->depth_b, count, sum);
+    }
+}
+
+static void add_floats_of_piece(const pair *p, size_t count, double *sum)
 {
     const uint32_t *a = p->a.of, *b = p->b.of;
-    for (size_t v = 0; v < count; v++, a += p->depth_a, b += p->depth_b) {
-        sum[v] = 0;
-        for (int i = 0; i < p->depth_a; i++) {
-            const float *row = p->lut->entries.float32 + a[i] * p->lut->side;
-            for (int j = 0; j < p->depth_b; j++) sum[v] += (double)p->weight[i + j] * row[b[j]];
-        }
+    for (size_t v = 0; v < count; v++, a += p->table.depth_a, b += p->table.depth_b) {
+        sum[v] = add_floats(&p->table, a, b);
     }
 }
 
-static void add_layers(const pair *p, size_t count, int64_t *sum)
+/* Vectors first … first + count - 1, whose indices are in p, to their lanes. */
+static void add_scaled(const pair *p, size_t first, size_t count, lanes *l)
 {
-    if (p->lut->type == HLQ_LUT_INT16) {
-        add_integers(p, p->depth_a, p->depth_b, HLQ_LUT_INT16, count, sum);
-    } else if (p->depth_a == 2 && p->depth_b == 2) { /* loops that the compiler unrolls */
-        add_integers(p, 2, 2, HLQ_LUT_INT8, count, sum);
+    int64_t exact[PIECE];
+    double sum[PIECE];
+    if (p->table.type == HLQ_LUT_FLOAT32) {
+        add_floats_of_piece(p, count, sum);
     } else {
-        add_integers(p, p->depth_a, p->depth_b, HLQ_LUT_INT8, count, sum);
-    }
-}
-
-/* Of vectors first … first + count - 1, whose indices are in p. */
-static double dot_piece(const pair *p, const hlq_code *a, const hlq_code *b, size_t first,
-                        size_t count)
-{
-    int64_t exact[PIECE], exact_total = 0;
-    double sum[PIECE], total = 0;
-    if (p->lut->type == HLQ_LUT_FLOAT32) {
-        add_floats(p, count, sum);
-    } else {
-        add_layers(p, count, exact);
-        if (!a->retries && !b->retries) { /* all of one scale */
-            for (size_t v = 0; v < count; v++) exact_total += exact[v];
-            return (double)exact_total * (scale_at(a, 0) * scale_at(b, 0));
-        }
+        add_integers_of_piece(p, count, exact);
         for (size_t v = 0; v < count; v++) sum[v] = (double)exact[v];
     }
     for (size_t v = 0; v < count; v++) {
-        total += sum[v] * (scale_at(a, first + v) * scale_at(b, first + v));
+        l->sum[v % HLQ_SUM_LANES] +=
+            sum[v] * (scale_at(p->code_a, first + v) * scale_at(p->code_b, first + v));
     }
+}
+
+static int64_t add_exactly(const pair *p, size_t count)
+{
+    int64_t exact[PIECE], total = 0;
+    add_integers_of_piece(p, count, exact);
+    for (size_t v = 0; v < count; v++) total += exact[v];
     return total;
 }
 
-static void prepare_pair(const hlq_lut *lut, const hlq_code *a, const hlq_code *b, pair *p)
+void hlq_lut_pairs(const hlq_lut *lut, int depth_a, int depth_b, hlq_pairs *pairs)
 {
-    p->lut = lut;
-    p->depth_a = a->quantizer->params.depth;
-    p->depth_b = b->quantizer->params.depth;
+    *pairs = (hlq_pairs){.type = lut->type,
+                         .side = lut->side,
+                         .entries = {.any = lut->entries.any},
+                         .depth_a = depth_a,
+                         .depth_b = depth_b};
     int64_t weight = 1;
-    for (int k = 0; k < p->depth_a + p->depth_b - 1; k++, weight *= lut->q) p->weight[k] = weight;
+    for (int k = 0; k < depth_a + depth_b - 1; k++, weight *= lut->q) pairs->weight[k] = weight;
 }
 
 hlq_status hlq_lut_dot(const hlq_lut *lut, const hlq_code *a, const hlq_code *b, size_t vectors,
                        double *dot)
 {
-    pair p;
-    double total = 0;
+    pair p = {.code_a = a, .code_b = b};
+    lanes scaled = {{0}};
+    int64_t run = 0;
+    double runs = 0;
     if (!lut || !dot) return hlq_quantizer_fail(HLQ_E_INVALID, "%s is NULL", lut ? "dot" : "lut");
     HLQ_TRY(check_code("a", a, vectors));
     HLQ_TRY(check_code("b", b, vectors));
-    HLQ_TRY(check_fits(lut, "a", a->quantizer));
-    HLQ_TRY(check_fits(lut, "b", b->quantizer));
-    prepare_pair(lut, a, b, &p);
+    HLQ_TRY(hlq_lut_check_side(lut, "a", a->quantizer));
+    HLQ_TRY(hlq_lut_check_side(lut, "b", b->quantizer));
+    hlq_lut_pairs(lut, a->quantizer->params.depth, b->quantizer->params.depth, &p.table);
+    const int is_exact = hlq_lut_adds_exactly(lut, a, b);
     for (size_t first = 0; first < vectors; first += PIECE) {
-        const size_t count = vectors - first < PIECE ? vectors - first : PIECE;
+        const size_t count = vectors - first < PIECE ? vectors - first : PIECE, end = first + count;
         if (!load_indices(a, first, count, &p.a)) return check_all_digits(a, vectors);
         if (!load_indices(b, first, count, &p.b)) return check_all_digits(b, vectors);
-        total += dot_piece(&p, a, b, first, count);
+        if (!is_exact) {
+            add_scaled(&p, first, count, &scaled);
+            continue;
+        }
+        run += add_exactly(&p, count);
+        if (end % HLQ_RUN_VECTORS && end < vectors) continue;
+        runs += (double)run * (scale_at(a, 0) * scale_at(b, 0));
+        run = 0;
     }
-    *dot = total;
+    *dot = is_exact ? runs : add_lanes(&scaled);
     return HLQ_OK;
 }
 
 /* One-sided ---------------------------------------------------------------------------------- */
 
+/* Of a piece whose first vector is `first` and has the first row of the table. */
+static inline void add_rows(const float *table, const hlq_code *b, int depth, const uint32_t *index,
+                            size_t first, size_t count, lanes *l)
+{
+    const size_t side = (size_t)b->quantizer->layer_points;
+    const double q = b->quantizer->params.q;
+    for (size_t v = 0; v < count; v++, table += side, index += depth) {
+        l->sum[v % HLQ_SUM_LANES] += add_row(table, depth, q, index) * scale_at(b, first + v);
+    }
+}
+
 hlq_status hlq_lut_dot_one_sided(const float *table, const hlq_code *b, size_t vectors, double *dot)
 {
     indices index;
-    double total = 0;
+    lanes scaled = {{0}};
     if (!dot || (vectors && !table)) {
         return hlq_quantizer_fail(HLQ_E_INVALID, "%s is NULL", dot ? "table" : "dot");
     }
@@ -257,18 +295,13 @@ hlq_status hlq_lut_dot_one_sided(const float *table, const hlq_code *b, size_t v
     HLQ_TRY(hlq_lut_check_points(b->quantizer));
     const size_t side = (size_t)b->quantizer->layer_points;
     const int depth = b->quantizer->params.depth;
-    const double q = b->quantizer->params.q;
     for (size_t first = 0; first < vectors; first += PIECE) {
         const size_t count = vectors - first < PIECE ? vectors - first : PIECE;
         if (!load_indices(b, first, count, &index)) return check_all_digits(b, vectors);
-        for (size_t v = 0; v < count; v++) {
-            const float *row = table + (first + v) * side;
-            const uint32_t *layer = index.of + v * (size_t)depth;
-            double sum = row[layer[depth - 1]]; /* Σ q^m × entry, after Horner */
-            for (int m = depth - 2; m >= 0; m--) sum = sum * q + row[layer[m]];
-            total += sum * scale_at(b, first + v);
-        }
+        const float *rows = table + first * side;
+        if (depth == 2) add_rows(rows, b, 2, index.of, first, count, &scaled); /* unrolled */
+        else add_rows(rows, b, depth, index.of, first, count, &scaled);
     }
-    *dot = total;
+    *dot = add_lanes(&scaled);
     return HLQ_OK;
 }

@@ -240,7 +240,8 @@ typedef struct hlq_code {
 /*
  * *dot = Σ over vectors of ⟨â, b̂⟩, by look-ups weighted with q^(i+j) and with the scales of each
  * pair of vectors. Depth, β, α and T of the sides may differ; lattice, dim, q and centred must be
- * those of the table. Integer sums are exact; they are scaled and added in double, in order.
+ * those of the table. Integer sums are exact; they are scaled and added in double, in the order of
+ * kernels/lut.h.
  * HLQ_E_INVALID for digits out of range.
  */
 HLQ_API HLQ_MUST_USE hlq_status hlq_lut_dot(const hlq_lut *lut, const hlq_code *a,
@@ -254,7 +255,7 @@ HLQ_API HLQ_MUST_USE hlq_status hlq_lut_build_one_sided(const hlq_quantizer *qua
                                                         const float *y, size_t vectors,
                                                         float *table);
 
-/* *dot = Σ over vectors of ⟨y[v], b̂[v]⟩ from the table of y; added in double, in order. */
+/* *dot = Σ over vectors of ⟨y[v], b̂[v]⟩ from the table of y; added in double, in that order. */
 HLQ_API HLQ_MUST_USE hlq_status hlq_lut_dot_one_sided(const float *table, const hlq_code *b,
                                                       size_t vectors, double *dot);
 
