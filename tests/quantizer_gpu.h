@@ -35,4 +35,20 @@ static inline void *filled(int byte, size_t bytes)
     return there;
 }
 
+static inline void check_device(const void *there, const void *want, size_t bytes, const char *what)
+{
+    void *got = malloc(bytes + 1);
+    MUST(got != NULL);
+    pair_get(got, there, bytes);
+    hlq_check_bytes(got, want, bytes, __FILE__, __LINE__, what);
+    free(got);
+}
+
+static inline void check_counter(const uint64_t *there, uint64_t want)
+{
+    uint64_t got;
+    pair_get(&got, there, sizeof got);
+    CHECK_EQ(got, want);
+}
+
 #endif

@@ -5,11 +5,25 @@
 #include "quantizer_gpu.h"
 #include "gpu_kernels.h"
 #include "stand_in.h"
+#include "stand_in_kernels.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int current_device, is_next_to_fail;
+
+static int fails(void)
+{
+    const int is_to_fail = is_next_to_fail;
+    is_next_to_fail = 0;
+    return is_to_fail;
+}
+
+typedef struct kernel {
+    void (*run)(const void *argument);
+    size_t bytes; /* of the argument, which follows */
+} kernel;
 
 typedef struct call {
     void (*run)(const struct call *c);
@@ -21,21 +35,43 @@ typedef struct call {
 } call;
 
 /* The emulated warp is one. */
-static void run_call(void *argument)
+static void run_kernel(void *work)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    call c;
-    memcpy(&c, argument, sizeof c);
+    kernel k;
+    memcpy(&k, work, sizeof k);
+    void *argument = malloc(k.bytes);
+    MUST(argument != NULL);
+    memcpy(argument, (char *)work + sizeof k, k.bytes);
     pthread_mutex_lock(&lock);
-    c.run(&c);
+    k.run(argument);
     pthread_mutex_unlock(&lock);
+    free(argument);
+}
+
+int stand_in_kernel(hlq_stream stream, void (*run)(const void *argument), const void *argument,
+                    size_t bytes)
+{
+    const kernel k = {run, bytes};
+    if (fails()) return HLQ_CUDA_NO_MEMORY;
+    char *work = malloc(sizeof k + bytes);
+    MUST(work != NULL);
+    memcpy(work, &k, sizeof k);
+    memcpy(work + sizeof k, argument, bytes);
+    const int error = stand_in_put(stream, run_kernel, work, sizeof k + bytes);
+    free(work);
+    return error;
+}
+
+static void run_call(const void *argument)
+{
+    const call *c = argument;
+    c->run(c);
 }
 
 static int put(const call *c, hlq_stream stream)
 {
-    const int is_to_fail = is_next_to_fail;
-    is_next_to_fail = 0;
-    return is_to_fail ? 2 : stand_in_put(stream, run_call, c, sizeof *c);
+    return stand_in_kernel(stream, run_call, c, sizeof *c);
 }
 
 static void run_encode(const call *c) { hlq_gpu_hnlq_encode(&c->vectors, c->a); }
@@ -99,8 +135,34 @@ static int fill(void *to, int byte, size_t bytes, hlq_stream stream)
     return stand_in_cuda.fill(to, byte, bytes, stream);
 }
 
-const hlq_cuda_calls hlq_cuda_runtime = {
-    .error_string = error_string, .get_device = get_device, .device_of = device_of, .fill = fill};
+static int copy(void *to, const void *from, size_t bytes, hlq_stream stream)
+{
+    return stand_in_cuda.copy(to, from, bytes, stream);
+}
+
+static int allocate(void **p, size_t bytes)
+{
+    return fails() ? HLQ_CUDA_NO_MEMORY : stand_in_cuda.allocate(p, bytes);
+}
+
+static int release(void *p) { return stand_in_cuda.release(p); }
+static int stream_create(hlq_stream *stream) { return stand_in_cuda.stream_create(stream); }
+static int stream_destroy(hlq_stream stream) { return stand_in_cuda.stream_destroy(stream); }
+static int stream_synchronize(hlq_stream stream)
+{
+    return stand_in_cuda.stream_synchronize(stream);
+}
+
+const hlq_cuda_calls hlq_cuda_runtime = {.error_string = error_string,
+                                         .get_device = get_device,
+                                         .device_of = device_of,
+                                         .allocate = allocate,
+                                         .release = release,
+                                         .copy = copy,
+                                         .fill = fill,
+                                         .stream_create = stream_create,
+                                         .stream_destroy = stream_destroy,
+                                         .stream_synchronize = stream_synchronize};
 
 void gpu_open(pair *p)
 {

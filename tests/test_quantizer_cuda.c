@@ -14,22 +14,6 @@ enum { VECTORS = 101 };
 
 static pair gpu;
 
-static void check_device(const void *there, const void *want, size_t bytes, const char *what)
-{
-    void *got = malloc(bytes + 1);
-    MUST(got != NULL);
-    pair_get(got, there, bytes);
-    hlq_check_bytes(got, want, bytes, __FILE__, __LINE__, what);
-    free(got);
-}
-
-static void check_counter(const uint64_t *there, uint64_t want)
-{
-    uint64_t got;
-    pair_get(&got, there, sizeof got);
-    CHECK_EQ(got, want);
-}
-
 /* What the host computes, and where the device does ------------------------------------------- */
 
 typedef struct tensors {

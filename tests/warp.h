@@ -134,6 +134,16 @@ static inline int __shfl_xor_sync(uint32_t mask, int x, int distance)
     return (int)__shfl_xor_sync(mask, (uint32_t)x, distance);
 }
 
+static inline double __shfl_xor_sync(uint32_t mask, double x, int distance)
+{
+    uint32_t half[2];
+    memcpy(half, &x, sizeof x);
+    half[0] = __shfl_xor_sync(mask, half[0], distance);
+    half[1] = __shfl_xor_sync(mask, half[1], distance);
+    memcpy(&x, half, sizeof x);
+    return x;
+}
+
 static inline uint32_t __shfl_up_sync(uint32_t, uint32_t x, unsigned distance)
 {
     const warp_slot *row = warp_cross(x, "shuffle up", (int)distance);
@@ -143,6 +153,12 @@ static inline uint32_t __shfl_up_sync(uint32_t, uint32_t x, unsigned distance)
 static inline uint32_t __shfl_sync(uint32_t, uint32_t x, int from)
 {
     return warp_cross(x, "shuffle from", from)[from].value;
+}
+
+static inline unsigned long long __shfl_xor_sync(uint32_t mask, unsigned long long x, int distance)
+{
+    const uint32_t low = __shfl_xor_sync(mask, (uint32_t)x, distance);
+    return (uint64_t)__shfl_xor_sync(mask, (uint32_t)(x >> 32), distance) << 32 | low;
 }
 
 static inline uint32_t __reduce_add_sync(uint32_t, uint32_t x)

@@ -9,6 +9,7 @@
  *                        ─ add ─────▶ overload, digits with all bits one
  *     T ≥ tries          ─ decode ──▶ NaN
  *     flat ≥ q^depth     ─ unflatten ▶ digits with all bits one
+ *     |x| ≥ the limit    ─ nearest ──▶ NaN
  *
  * for all numbers of the vector. Such a digit is none, unless q is 256.
  */
@@ -51,6 +52,19 @@ int hlq_cuda_hnlq_add(const hlq_cuda_vectors *vectors, const void *a, const void
 int hlq_cuda_hnlq_flatten(const hlq_cuda_vectors *vectors, uint32_t *flat, hlq_stream stream);
 int hlq_cuda_hnlq_unflatten(const hlq_cuda_vectors *vectors, const uint32_t *flat,
                             hlq_stream stream);
+
+/* nearest() of vectors, where `point` may be x. *bad += vectors with a number that is not below
+   HLQ_HNLQ_LIMIT in size; bad may be NULL. */
+typedef struct hlq_cuda_nearest_of {
+    hlq_lattice lattice;
+    int dim;
+    const float *x;
+    size_t vectors;
+    float *point;
+    uint64_t *bad;
+} hlq_cuda_nearest_of;
+
+int hlq_cuda_hnlq_nearest(const hlq_cuda_nearest_of *of, hlq_stream stream);
 
 /* out[i] = add_modq() of `count` digits, as body/modq.h has it; out may be a or b. All are aligned
    to 4 bytes. *bad += digits that came out as none; bad may be NULL. */

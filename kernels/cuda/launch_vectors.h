@@ -7,10 +7,10 @@
 
 #include "launch.h"
 
-static inline size_t blocks_of(const hlq_cuda_vectors *vectors)
+static inline size_t blocks_of(int dim, size_t vectors)
 {
-    size_t whole = (size_t)(HLQ_BLOCK_ELEMS / vectors->code.dim);
-    return vectors->vectors / whole + (vectors->vectors % whole != 0);
+    size_t whole = (size_t)(HLQ_BLOCK_ELEMS / dim);
+    return vectors / whole + (vectors % whole != 0);
 }
 
 static_assert(sizeof(hlq_cuda_vectors) <= 4000, "a kernel has 4 KiB of parameters");
@@ -18,7 +18,7 @@ static_assert(sizeof(hlq_cuda_vectors) <= 4000, "a kernel has 4 KiB of parameter
 /* Returns from a launch of kernel<lattice, dim, power> with `vectors` and what follows. */
 #define LAUNCH_KERNEL_OF(lattice, dim, power, kernel, ...)                                         \
     IF_CODE(lattice, dim, power)                                                                   \
-    return launch_warps(kernel<lattice, dim, power>, blocks_of(vectors), stream, *vectors,         \
-                        __VA_ARGS__);
+    return launch_warps(kernel<lattice, dim, power>, blocks_of(dim, vectors->vectors), stream,     \
+                        *vectors, __VA_ARGS__);
 
 #endif

@@ -127,4 +127,28 @@ HLQ_BODY void decode_vectors(hlq_lattice lattice, int dim, int power, hlq_share 
     add_count(v->bad, count);
 }
 
+HLQ_BODY void nearest_vectors(hlq_lattice lattice, int dim, hlq_share share,
+                              const hlq_cuda_nearest_of *of)
+{
+    const size_t whole = (size_t)(HLQ_BLOCK_ELEMS / dim);
+    uint64_t count = 0;
+    for (size_t b = share.first; b * whole < of->vectors; b += share.step) {
+        const size_t first = b * whole, here = vectors_of_block(dim, of->vectors, b);
+        F rows[HLQ_ROWS];
+        load_some_vectors(dim, of->x + first * (size_t)dim, here, rows);
+        HLQ_UNROLL
+        for (int g = 0; g < HLQ_ROWS / dim; g++) {
+            I p[HLQ_ROWS];
+            const uint32_t beyond = points(lattice, dim, rows + g * dim, p);
+            count += (uint64_t)__builtin_popcount(beyond);
+            for (int r = 0; r < dim; r++) {
+                F number = f_mul(f_from_i(p[r]), f_set(0.5f));
+                rows[g * dim + r] = f_select(beyond, no_number(), number);
+            }
+        }
+        store_some_vectors(dim, rows, here, of->point + first * (size_t)dim);
+    }
+    add_count(of->bad, count);
+}
+
 #endif

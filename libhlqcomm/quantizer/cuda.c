@@ -26,6 +26,20 @@ static hlq_status check_reported(const uint8_t *overload, const uint64_t *overlo
     return hlq_quantizer_fail(HLQ_E_INVALID, "overload and overloads are both NULL");
 }
 
+hlq_status hlq_cuda_nearest(hlq_lattice lattice, int dim, const float *x, size_t vectors,
+                            float *point, uint64_t *invalid, hlq_stream stream)
+{
+    const hlq_cuda_nearest_of of = {lattice, dim, x, vectors, point, invalid};
+    hlq_lattice_info info = {.struct_bytes = sizeof info};
+    HLQ_TRY(hlq_lattice_describe(lattice, dim, &info));
+    if (!vectors) return HLQ_OK;
+    if (!x || !point) return hlq_quantizer_fail(HLQ_E_INVALID, "x or point is NULL");
+    HLQ_TRY(hlq_cuda_check_numbers("x", x));
+    HLQ_TRY(hlq_cuda_check_numbers("point", point));
+    HLQ_TRY(hlq_cuda_check_memory("invalid", invalid, sizeof *invalid));
+    return hlq_cuda_launched(hlq_cuda_hnlq_nearest(&of, stream));
+}
+
 hlq_status hlq_cuda_encode(const hlq_quantizer *quantizer, const float *x, size_t vectors,
                            const hlq_dither *dither, void *digits, uint8_t *retries,
                            uint8_t *overload, uint64_t *overloads, uint64_t *invalid,

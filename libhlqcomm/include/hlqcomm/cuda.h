@@ -11,6 +11,7 @@
  *    host's. Everything stays allocated until the stream has come past the work.
  *  - a call only adds its work to the stream (NULL: the default stream) and returns. It neither
  *    allocates nor waits, and can be captured into a graph. HLQ_OK says that this was possible.
+ *    (hlq_cuda_lut_create() is another matter.)
  *  - nothing can be refused for what memory holds. What is invalid stays so, visibly, in all
  *    numbers of its vector:
  *
@@ -20,9 +21,13 @@
  *                                      add: overload is 1, all bits of the digits are one
  *                                      add_modq: the digit's bits are all one
  *      T above max_retries             decode: NaN
+ *      either, in an inner product     lut_dot, lut_dot_one_sided: NaN
  *      a flat value ≥ q^depth          from_flat: all bits of the digits are one
+ *      NaN, or a number beyond ±2^20   nearest: NaN
+ *      a word ≥ q^k                    unpack: all bits of its digits are one
  *
- *    Digits with all bits one are invalid in turn, but for q = 256, where no byte is.
+ *    Digits with all bits one are invalid in turn, but for q = 256, where no byte is. Packed
+ *    digits have no room for what is none: hlq_cuda_digits_pack() counts it.
  *  - `overloads` and `invalid` are counters, to which the work adds: one look after many calls
  *    tells. Set them to 0 before. `invalid` may be NULL; it counts what the host's function would
  *    have refused, as each function says.
@@ -41,6 +46,11 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* hlq_lattice_nearest(); point == x works. invalid: vectors that became NaN. */
+HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_nearest(hlq_lattice lattice, int dim, const float *x,
+                                                 size_t vectors, float *point, uint64_t *invalid,
+                                                 hlq_stream stream);
 
 /*
  * hlq_encode(). overload or overloads may be NULL, not both: nobody may overlook them all.
@@ -88,6 +98,58 @@ HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_flat_to_digits(const hlq_quantizer *qua
                                                         const uint32_t *flat, size_t vectors,
                                                         void *digits, uint64_t *invalid,
                                                         hlq_stream stream);
+
+/*
+ * hlq_digits_pack(), hlq_digits_unpack(); packed is aligned to 8 bytes, hlq_packed_bytes() long.
+ * invalid: words with a digit ≥ q, words ≥ q^k. It must not be NULL for pack: of what was none,
+ * nobody would hear, for all words of q = 2, 4, 16 and 256 are words of digits (others get words
+ * with all bits one).
+ */
+HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_digits_pack(int q, const void *digits, size_t count,
+                                                     void *packed, uint64_t *invalid,
+                                                     hlq_stream stream);
+HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_digits_unpack(int q, const void *packed, size_t count,
+                                                       void *digits, uint64_t *invalid,
+                                                       hlq_stream stream);
+
+/* Look-up tables ------------------------------------------------------------------------------ */
+
+/*
+ * A two-sided table in memory of the current device: a copy of `lut`, which may be destroyed. This
+ * call allocates, and waits for the copy on a stream of its own; it cannot be captured. Destroy the
+ * table when all work with it has ended and no graph has it any more; NULL is fine. HLQ_E_NOMEM.
+ */
+typedef struct hlq_cuda_lut hlq_cuda_lut;
+
+HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_lut_create(const hlq_lut *lut, hlq_cuda_lut **cuda_lut);
+HLQ_API void hlq_cuda_lut_destroy(hlq_cuda_lut *cuda_lut);
+
+/*
+ * hlq_lut_dot() of `batch` products at once, a warp for each: dot [batch], in memory of the device.
+ * hlq_code itself is the host's; its digits [batch, vectors, depth, dim] and retries [batch,
+ * vectors] are the device's. invalid: products that became NaN for their digits or T.
+ */
+HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_lut_dot(const hlq_cuda_lut *lut, const hlq_code *a,
+                                                 const hlq_code *b, size_t batch, size_t vectors,
+                                                 double *dot, uint64_t *invalid, hlq_stream stream);
+
+/*
+ * hlq_lut_build_one_sided(). Entries of vectors that are not finite, or too large, are NaN;
+ * invalid: such vectors.
+ */
+HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_lut_build_one_sided(const hlq_quantizer *quantizer,
+                                                             const float *y, size_t vectors,
+                                                             float *table, uint64_t *invalid,
+                                                             hlq_stream stream);
+
+/*
+ * hlq_lut_dot_one_sided() of `batch` products: table [batch, vectors, q^dim], all else as for
+ * hlq_cuda_lut_dot().
+ */
+HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_lut_dot_one_sided(const float *table, const hlq_code *b,
+                                                           size_t batch, size_t vectors,
+                                                           double *dot, uint64_t *invalid,
+                                                           hlq_stream stream);
 
 #ifdef __cplusplus
 }
