@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import torch
 from hlqtorch.lattices import D4, E8, Lattice, Zd
 from hlqtorch.quant import functional
+from hlqtorch.quant.lut import build_one_sided_LUT
 from torch import Tensor
 
 Case = tuple[bool, str]
@@ -56,7 +57,10 @@ def _codes(
     modular = functional.add_modq(encoded.b, encoded.b.flip(0), q)
     flat = functional.digits_to_flat(encoded.b, lattice, q, M)
     back = functional.flat_to_digits(flat, lattice, q, M)
-    return (*encoded, *quantized, *decoded, *total, modular, flat, back)
+    packed = functional.pack_digits(encoded.b, q)
+    unpacked = functional.unpack_digits(packed, q, encoded.b.shape)
+    codes = (*encoded, *quantized, *decoded, *total, modular, flat, back, packed, unpacked)
+    return (*codes, lattice.Q(x.clamp(-1e6, 1e6)))
 
 
 def results_are_the_hosts(device: torch.device) -> Iterator[Case]:
@@ -72,12 +76,58 @@ def results_are_the_hosts(device: torch.device) -> Iterator[Case]:
                 yield _same(results, on_host, device), f"{lattice}, q {q}, M {M}, {setting}"
 
 
+TABLES = [  # lattice, q, depths of both sides, centred: entries of every type
+    (D4(), 4, 2, 2, False),
+    (D4(), 3, 4, 2, True),
+    (E8(), 2, 3, 4, False),
+    (Zd(1), 361, 1, 1, False),
+    (Zd(2), 16, 2, 3, True),
+    (Zd(4), 5, 3, 1, False),
+]
+
+
+def _products(
+    bx: Tensor, by: Tensor, y: Tensor, T: Tensor, code: tuple[Lattice, int, int, int, bool]
+) -> tuple[Tensor, ...]:
+    """Inner products from two-sided and one-sided tables, and the one-sided ones."""
+    lattice, q, M, M_y, centred = code
+    dot, options = functional.inner_product_lut, {"beta": 0.3, "centred": centred}
+    table = build_one_sided_LUT(y, lattice, q, centred=centred)
+    return (
+        dot(bx, by, lattice, q, M, M_y=M_y, **options),
+        dot(bx, by, lattice, q, M, M_y=M_y, T=T, T_y=T, **options),
+        table,
+        functional.inner_product_one_sided_lut(table, bx, lattice, q, M, T=T, **options),
+    )
+
+
+def products_are_the_hosts(device: torch.device) -> Iterator[Case]:
+    """From tables of all types, on both sides any digits and T."""
+    for code in TABLES:
+        lattice, q, M, M_y, _ = code
+        generator = torch.Generator().manual_seed(q)
+        dtype = torch.uint8 if q <= 256 else torch.int16
+        bx, by = (
+            torch.randint(q, (5, 333, depth, lattice.d), generator=generator, dtype=dtype)
+            for depth in (M, M_y)
+        )
+        y = torch.randn(5, 333 * lattice.d, generator=generator)
+        T = torch.randint(5, (5, 333), generator=generator, dtype=torch.uint8)
+        on_host = _products(bx, by, y, T, code)
+        results = _products(*(tensor.to(device) for tensor in (bx, by, y, T)), code)
+        yield _same(results, on_host, device), f"inner products, {lattice}, q {q}, M {M}, {M_y}"
+
+
 def views_are_worked_on(device: torch.device) -> Iterator[Case]:
     """Digits that start anywhere, numbers that are not contiguous, types that are not float32."""
     digits = torch.arange(41, dtype=torch.uint8).remainder(3)
     expected = functional.decode(digits[1:].view(-1, 1, 1), Zd(1), 3, 1)
     result = functional.decode(digits.to(device)[1:].view(-1, 1, 1), Zd(1), 3, 1)
     yield torch.equal(result.cpu(), expected), "digits that are not aligned"
+    packed = functional.pack_digits(digits, 3).to(device)
+    moved = torch.cat((packed[:1], packed))[1:]
+    unpacked = functional.unpack_digits(moved, 3, digits.shape)
+    yield torch.equal(unpacked.cpu(), digits), "words that are not aligned"
     x = torch.randn(8, 33).half()
     expected = functional.quantize(x.T, E8(), 4, 2, beta=0.3).x
     result = functional.quantize(x.to(device).T, E8(), 4, 2, beta=0.3).x
@@ -110,6 +160,17 @@ def invalid_stays_invalid(device: torch.device) -> Iterator[Case]:
     yield torch.equal((back == 255).all(-1).all(-1).cpu(), is_bad), "which has no digits"
     modular = functional.add_modq(b, torch.zeros_like(b), 4)
     yield torch.equal(modular == 255, b == 4), "and no sum modulo q"
+    dots = functional.inner_product_lut(b[:, None], b[:, None], D4(), 4, 2)
+    yield torch.equal(dots.isnan().cpu(), is_bad), "its inner products are NaN"
+    refused = _refused(lambda: functional.pack_digits(b, 4), "outside 0 ... 3, in 1 packed words")
+    yield refused, "it is not packed"
+    words = torch.full((24,), 255, dtype=torch.uint8, device=device)
+    words[:8] = 0
+    unpacked = functional.unpack_digits(words, 3, (3, 40))[:, 0]
+    yield unpacked.tolist() == [0, 255, 255], "words that are none have no digits"
+    yield bool(D4().Q(2.0**20 * x).isnan().all()), "what is too large has no nearest point"
+    table = build_one_sided_LUT(x, D4(), 4)
+    yield torch.equal(table.isnan().all(-1).flatten().cpu(), is_bad), "nor NaN a table"
     T = torch.zeros(3, dtype=torch.uint8, device=device)
     T[1] = 255
     ramp = functional.decode(torch.zeros_like(b), D4(), 4, 2, T=T, alpha=1.0)
@@ -125,13 +186,14 @@ def _refused(call: Callable[[], object], part: str) -> bool:
 
 
 def devices_are_not_mixed(device: torch.device) -> Iterator[Case]:
-    """One device at a time, and the host for the rest."""
+    """One device at a time."""
     x = torch.ones(3, 4, device=device)
     b = functional.encode(x, D4(), 4, 2).b
     mixed = _refused(lambda: functional.encode(x, D4(), 4, 2, dither=torch.ones(4)), "dither")
     yield mixed, "a dither of the host is refused"
     yield _refused(lambda: functional.add_modq(b, b.cpu(), 4), "b2"), "so are digits"
-    yield _refused(lambda: functional.pack_digits(b, 4), "the host only"), "packing is the host's"
+    dot = functional.inner_product_lut
+    yield _refused(lambda: dot(b, b.cpu(), D4(), 4, 2), "by of shape"), "in products, too"
 
 
 def calls_are_captured(device: torch.device) -> Iterator[Case]:
@@ -148,6 +210,13 @@ def calls_are_captured(device: torch.device) -> Iterator[Case]:
     graph.replay()
     torch.cuda.synchronize(device)
     yield _same(result, expected, device), "a captured call"
+    b = functional.encode(x, E8(), 2, 3, beta=0.3).b
+    dots = functional.inner_product_lut(b, b, E8(), 2, 3)  # so that the table is there
+    with torch.cuda.graph(graph := torch.cuda.CUDAGraph()):
+        result = functional.inner_product_lut(b, b, E8(), 2, 3)
+    graph.replay()
+    torch.cuda.synchronize(device)
+    yield torch.equal(result, dots), "captured inner products"
     stream = torch.cuda.Stream(device)
     with torch.cuda.stream(stream):
         torch.cuda._sleep(10_000_000)
@@ -161,6 +230,7 @@ def calls_are_captured(device: torch.device) -> Iterator[Case]:
 def cases(device: torch.device) -> Iterator[Case]:
     """All of them, for a CUDA device."""
     yield from results_are_the_hosts(device)
+    yield from products_are_the_hosts(device)
     yield from views_are_worked_on(device)
     yield from invalid_stays_invalid(device)
     yield from devices_are_not_mixed(device)

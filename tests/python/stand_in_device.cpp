@@ -12,6 +12,7 @@
  * only one that a communicator of the host takes.
  */
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/as_strided_native.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/view_native.h>
@@ -178,6 +179,13 @@ at::Tensor &copy(at::Tensor &to, const at::Tensor &from, bool)
     return to;
 }
 
+at::Tensor &zero(at::Tensor &x)
+{
+    TORCH_CHECK(x.is_contiguous());
+    std::memset(x.mutable_data_ptr(), 0, x.nbytes());
+    return x;
+}
+
 } // namespace
 
 /* For stand_in_quantizer.c. */
@@ -197,5 +205,7 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m)
     m.impl("empty.memory_format", empty);
     m.impl("empty_strided", empty_strided);
     m.impl("copy_", copy);
+    m.impl("zero_", zero);
+    m.impl("as_strided", at::native::as_strided_tensorimpl);
     m.impl("view", at::native::view);
 }

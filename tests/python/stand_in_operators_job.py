@@ -54,7 +54,10 @@ def operators(x: Tensor, z: Tensor) -> dict[str, Callable[[], tuple[Tensor, ...]
     ops, spec = torch.ops.hlq, D4_SPEC
     digits, _, retries = ops.encode(x, z, *spec)
     flat = ops.digits_to_flat(digits, *spec)
+    packed = ops.digits_pack(digits, 4)
+    table = ops.lut_one_sided(x, *spec)
     return {
+        "nearest": lambda: (ops.nearest(x, "D4", 4),),
         "encode": lambda: ops.encode(x, z, *spec),
         "decode": lambda: (ops.decode(digits, retries, z, 1, *spec),),
         "quantize": lambda: ops.quantize(x, z, *spec),
@@ -62,12 +65,17 @@ def operators(x: Tensor, z: Tensor) -> dict[str, Callable[[], tuple[Tensor, ...]
         "digits_add": lambda: ops.digits_add(digits, digits, *spec),
         "digits_to_flat": lambda: (ops.digits_to_flat(digits, *spec),),
         "flat_to_digits": lambda: (ops.flat_to_digits(flat, *spec),),
+        "digits_pack": lambda: (ops.digits_pack(digits, 4),),
+        "digits_unpack": lambda: (ops.digits_unpack(packed, 4, digits.numel()),),
+        "lut_dot": lambda: (ops.lut_dot(digits, retries, digits, None, 2, 0.7, *spec),),
+        "lut_build_one_sided": lambda: (ops.lut_one_sided(x, *spec),),
+        "lut_dot_one_sided": lambda: (ops.lut_dot_one_sided(table, digits, retries, *spec),),
     }
 
 
 def check_operators(library: ctypes.CDLL) -> None:
     """Each calls its function, on the device and current stream of its tensors."""
-    x, z = torch.randn(7, 4), torch.randn(4)
+    x, z = torch.randn(3, 7, 4), torch.randn(4)
     for device in (0, 1):
         on_host = operators(x, z)
         on_device = operators(to_device(x, device), to_device(z, device))
@@ -90,8 +98,26 @@ def check_alignment() -> None:
         there = to_device(b, 0, skip)
         assert there.data_ptr() % 4 == skip
         assert torch.equal(to_host(functional.add_modq(there, there, 4)), (b + b) % 4)
+        packed = functional.pack_digits(b, 4)
+        assert torch.equal(to_host(functional.pack_digits(there, 4)), packed)
+        words = to_device(packed, 0, 4 * skip)
+        assert torch.equal(to_host(functional.unpack_digits(words, 4, b.shape)), b)
         flat = to_host(functional.digits_to_flat(there, D4(), 4, 2))
         assert torch.equal(flat, functional.digits_to_flat(b, D4(), 4, 2))
+
+
+def check_tables(library: ctypes.CDLL) -> None:
+    """Tables of all pairs are made once for each device, whatever they are used for."""
+    before = library.stand_in_tables()
+    b = torch.randint(3, (5, 6, 2, 4), dtype=torch.uint8)
+    for _ in range(2):
+        for device in (0, 1):
+            there = to_device(b, device)
+            for beta in (1.0, 0.5):
+                result = functional.inner_product_lut(there, there, D4(), 3, 2, beta=beta)
+                expected = functional.inner_product_lut(b, b, D4(), 3, 2, beta=beta)
+                assert torch.equal(to_host(result), expected)
+    assert library.stand_in_tables() == before + 2
 
 
 def refused(call: Callable[[], object], words: str) -> bool:
@@ -113,7 +139,12 @@ def check_refusals() -> None:
     assert refused(lambda: functional.add_modq(b, other, 4), "is on cuda:0; it must be on cuda:1")
     assert refused(lambda: functional.digits_add(b, other, D4(), 4, 2), "b2 of shape [7, 2, 4]")
     assert refused(lambda: functional.decode(b, D4(), 4, 2, layers=3), "layers is 3")
-    assert refused(lambda: functional.pack_digits(b, 4), "works on the host only")
+    assert refused(lambda: functional.inner_product_lut(b, other, D4(), 4, 2), "by of shape [7, 2")
+    table = torch.zeros(7, 256)
+    one_sided = functional.inner_product_one_sided_lut
+    assert refused(lambda: one_sided(table, b, D4(), 4, 2), "table of shape [7, 256] is on cpu")
+    wrong = to_device(torch.full((3, 40), 4, dtype=torch.uint8), 0)
+    assert refused(lambda: functional.pack_digits(wrong, 4), "[3, 40] has digits outside 0 ... 3")
 
 
 def main() -> None:
@@ -126,6 +157,7 @@ def main() -> None:
         torch.ops.stand_in.use_stream(STREAM + index, index)
     check_operators(library)
     check_alignment()
+    check_tables(library)
     check_refusals()
 
 

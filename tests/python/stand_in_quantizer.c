@@ -4,16 +4,19 @@
  */
 #include <hlqcomm/cuda.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 static char last[64];
 static int last_device;
 static hlq_stream last_stream;
 static int (*current)(void);
+static int tables; /* made so far */
 
 HLQ_API void stand_in_use(int (*device)(void)) { current = device; }
 HLQ_API const char *stand_in_last(void) { return last; }
 HLQ_API int stand_in_last_device(void) { return last_device; }
+HLQ_API int stand_in_tables(void) { return tables; }
 HLQ_API long stand_in_last_stream(void) { return (long)(intptr_t)last_stream; }
 
 /* Digits lie where kernels want them, or it is no status of the library's. */
@@ -97,4 +100,95 @@ hlq_status hlq_cuda_flat_to_digits(const hlq_quantizer *quantizer, const uint32_
     TRY(note("flat_to_digits", digits, stream));
     if (invalid) return HLQ_E_PENDING;
     return hlq_flat_to_digits(quantizer, flat, vectors, digits);
+}
+
+hlq_status hlq_cuda_nearest(hlq_lattice lattice, int dim, const float *x, size_t vectors,
+                            float *point, uint64_t *invalid, hlq_stream stream)
+{
+    TRY(note("nearest", NULL, stream));
+    if (invalid) return HLQ_E_PENDING;
+    return hlq_lattice_nearest(lattice, dim, x, vectors, point);
+}
+
+/* Words are aligned to 8 bytes. What the host refuses is counted here. */
+hlq_status hlq_cuda_digits_pack(int q, const void *digits, size_t count, void *packed,
+                                uint64_t *invalid, hlq_stream stream)
+{
+    TRY(note("digits_pack", digits, stream));
+    if ((uintptr_t)packed % 8 || !invalid) return HLQ_E_PENDING;
+    hlq_status status = hlq_digits_pack(q, digits, count, packed);
+    *invalid += status == HLQ_E_INVALID;
+    return status == HLQ_E_INVALID ? HLQ_OK : status;
+}
+
+hlq_status hlq_cuda_digits_unpack(int q, const void *packed, size_t count, void *digits,
+                                  uint64_t *invalid, hlq_stream stream)
+{
+    TRY(note("digits_unpack", digits, stream));
+    if ((uintptr_t)packed % 8 || invalid) return HLQ_E_PENDING;
+    return hlq_digits_unpack(q, packed, count, digits);
+}
+
+/* A table works on the device where it was made. The host's lives on: there are few. */
+struct hlq_cuda_lut {
+    const hlq_lut *lut;
+    int device;
+};
+
+hlq_status hlq_cuda_lut_create(const hlq_lut *lut, hlq_cuda_lut **cuda_lut)
+{
+    *cuda_lut = malloc(sizeof **cuda_lut);
+    if (!*cuda_lut) return HLQ_E_NOMEM;
+    **cuda_lut = (hlq_cuda_lut){lut, current()};
+    tables++;
+    return HLQ_OK;
+}
+
+/* The digits and T of product i. */
+static hlq_code code_at(const hlq_code *code, size_t vectors, size_t i)
+{
+    hlq_quantizer_info info = {.struct_bytes = sizeof info};
+    if (hlq_quantizer_describe(code->quantizer, &info) != HLQ_OK) abort();
+    const size_t bytes = (size_t)(info.params.depth * info.params.dim * info.digit_bytes);
+    return (hlq_code){code->quantizer, (const char *)code->digits + i * vectors * bytes,
+                      code->retries ? code->retries + i * vectors : NULL};
+}
+
+hlq_status hlq_cuda_lut_dot(const hlq_cuda_lut *lut, const hlq_code *a, const hlq_code *b,
+                            size_t batch, size_t vectors, double *dot, uint64_t *invalid,
+                            hlq_stream stream)
+{
+    TRY(note("lut_dot", b->digits, stream));
+    TRY(note("lut_dot", a->digits, stream));
+    if (invalid || lut->device != current()) return HLQ_E_PENDING;
+    for (size_t i = 0; i < batch; i++) {
+        const hlq_code left = code_at(a, vectors, i), right = code_at(b, vectors, i);
+        TRY(hlq_lut_dot(lut->lut, &left, &right, vectors, &dot[i]));
+    }
+    return HLQ_OK;
+}
+
+hlq_status hlq_cuda_lut_build_one_sided(const hlq_quantizer *quantizer, const float *y,
+                                        size_t vectors, float *table, uint64_t *invalid,
+                                        hlq_stream stream)
+{
+    TRY(note("lut_build_one_sided", NULL, stream));
+    if (invalid) return HLQ_E_PENDING;
+    return hlq_lut_build_one_sided(quantizer, y, vectors, table);
+}
+
+hlq_status hlq_cuda_lut_dot_one_sided(const float *table, const hlq_code *b, size_t batch,
+                                      size_t vectors, double *dot, uint64_t *invalid,
+                                      hlq_stream stream)
+{
+    hlq_quantizer_info info = {.struct_bytes = sizeof info};
+    TRY(note("lut_dot_one_sided", b->digits, stream));
+    TRY(hlq_quantizer_describe(b->quantizer, &info));
+    if (invalid) return HLQ_E_PENDING;
+    for (size_t i = 0; i < batch; i++) {
+        const hlq_code code = code_at(b, vectors, i);
+        TRY(hlq_lut_dot_one_sided(table + i * vectors * info.layer_points, &code, vectors,
+                                  &dot[i]));
+    }
+    return HLQ_OK;
 }

@@ -10,6 +10,7 @@ import reference_hnlq as reference
 import torch
 from hlqtorch.lattices import D4, E8, Lattice, Zd, lattice_of
 from hlqtorch.quant import functional
+from hlqtorch.quant.lut import build_one_sided_LUT
 from hlqtorch.quant.params import LatticeParams, natural_beta
 from hlqtorch.quant.tiling import tile_last_dim, untile_last_dim
 from quant_cases import each_code, each_lattice, gaussian, points
@@ -334,11 +335,11 @@ def test_tensors_of_other_devices_are_refused() -> None:
             with pytest.raises(ValueError, match=r"b2 of shape \[5, 2, 4\] is on xpu"):
                 call()
         for call in (
-            lambda: functional.pack_digits(b, 4),
-            lambda: functional.inner_product_lut(b, b, D4(), 4, 2),
-            lambda: D4().Q(torch.empty(5, 4, device="cuda")),
+            lambda: functional.pack_digits(other, 4),
+            lambda: functional.inner_product_lut(b, other, D4(), 4, 2),
+            lambda: D4().Q(x),
         ):
-            with pytest.raises(ValueError, match=r"\[5, .*4\] is on cuda.* works on the host only"):
+            with pytest.raises(ValueError, match=r"\[5, .*4\] is on xpu.*host and on CUDA devices"):
                 call()
 
 
@@ -353,17 +354,28 @@ def test_tensors_of_cuda_devices_go_to_kernels_of_cuda() -> None:
             functional.add_modq(b, b, 4),
             functional.digits_add(b, b, D4(), 4, 2).overload,
             functional.flat_to_digits(flat, D4(), 4, 2),
+            functional.pack_digits(b, 4),
+            functional.unpack_digits(functional.pack_digits(b, 4), 4, b.shape),
+            functional.inner_product_lut(b, b, D4(), 4, 2),
+            functional.inner_product_one_sided_lut(
+                build_one_sided_LUT(x, D4(), 4).squeeze(1), b, D4(), 4, 2
+            ),
+            D4().Q(x),
         ):
             assert result.device == x.device
     has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
-    names = ["encode", "decode", "quantize", "digits_add_modq", "digits_add"]
+    names = ["encode", "decode", "quantize", "digits_add_modq", "digits_add", "nearest", "lut_dot"]
+    names += ["digits_to_flat", "flat_to_digits", "digits_pack", "digits_unpack"]
+    names += ["lut_one_sided", "lut_dot_one_sided"]
     assert all(has_kernel(f"hlq::{name}", "CUDA") for name in names)
-    assert has_kernel("hlq::digits_to_flat", "CUDA") and has_kernel("hlq::flat_to_digits", "CUDA")
-    assert not has_kernel("hlq::digits_pack", "CUDA")
 
 
 def test_what_gpu_check_compares_holds_on_the_host() -> None:
     host = torch.device("cpu")
-    for cases in (gpu_quantizer.results_are_the_hosts, gpu_quantizer.views_are_worked_on):
+    for cases in (
+        gpu_quantizer.results_are_the_hosts,
+        gpu_quantizer.products_are_the_hosts,
+        gpu_quantizer.views_are_worked_on,
+    ):
         failed = [what for holds, what in cases(host) if not holds]
         assert not failed

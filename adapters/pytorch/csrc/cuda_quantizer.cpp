@@ -10,6 +10,9 @@
 
 #include <dlfcn.h>
 
+#include <list>
+#include <mutex>
+
 namespace hlqtorch {
 
 namespace {
@@ -52,6 +55,28 @@ const CudaQuantizer &cuda_quantizer()
 }
 
 bool quantizes_cuda() { return library().failure.empty(); }
+
+const hlq_cuda_lut *cuda_lut_of(const Spec &spec, c10::Device device)
+{
+    struct Table {
+        Spec key;
+        c10::Device device;
+        const hlq_cuda_lut *lut;
+    };
+    static std::mutex mutex;
+    static std::list<Table> tables;
+    const Spec key = lut_key(spec);
+    std::lock_guard<std::mutex> lock(mutex);
+    for (const Table &table : tables) {
+        if (table.key == key && table.device == device) {
+            return table.lut;
+        }
+    }
+    hlq_cuda_lut *lut = nullptr;
+    check(cuda_quantizer().lut_create(lut_of(key).get(), &lut));
+    tables.push_back({key, device, lut});
+    return lut;
+}
 
 hlq_stream current_stream(c10::Device device)
 {

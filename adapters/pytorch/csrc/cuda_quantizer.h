@@ -16,13 +16,20 @@ namespace hlqtorch {
 
 /* The functions hlq_cuda_NAME. */
 #define HLQTORCH_CUDA_FUNCTIONS(X)                                                                 \
+    X(nearest)                                                                                     \
     X(encode)                                                                                      \
     X(decode)                                                                                      \
     X(quantize)                                                                                    \
     X(digits_add_modq)                                                                             \
     X(digits_add)                                                                                  \
     X(digits_to_flat)                                                                              \
-    X(flat_to_digits)
+    X(flat_to_digits)                                                                              \
+    X(digits_pack)                                                                                 \
+    X(digits_unpack)                                                                               \
+    X(lut_create)                                                                                  \
+    X(lut_dot)                                                                                     \
+    X(lut_build_one_sided)                                                                         \
+    X(lut_dot_one_sided)
 
 struct CudaQuantizer {
 #define DECLARE(name) decltype(&hlq_cuda_##name) name = nullptr;
@@ -34,6 +41,10 @@ struct CudaQuantizer {
 /* Throws Failure where libhlqcomm was built without CUDA, that is where this is false. */
 const CudaQuantizer &cuda_quantizer();
 bool quantizes_cuda();
+
+/* The table of lut_of() in the memory of the current device, which is this one. Made at first use,
+ * and kept as long as the process lives: graphs of torch may have its address. */
+const hlq_cuda_lut *cuda_lut_of(const Spec &spec, c10::Device device);
 
 /* The stream on which torch puts work of this thread. */
 hlq_stream current_stream(c10::Device device);

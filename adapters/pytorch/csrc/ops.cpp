@@ -73,11 +73,16 @@ Tensor vectors_of(const char *what, const Tensor &tensor, int64_t dim, at::Devic
 
 at::ScalarType digit_type(int64_t q) { return q <= 256 ? at::kByte : at::kShort; }
 
-Tensor aligned(const Tensor &digits)
+Tensor aligned(const Tensor &tensor, size_t alignment)
 {
-    const Tensor whole = digits.contiguous();
+    const Tensor whole = tensor.contiguous();
     const auto address = reinterpret_cast<uintptr_t>(whole.const_data_ptr());
-    return whole.is_cpu() || address % 4 == 0 ? whole : whole.clone();
+    return whole.is_cpu() || address % alignment == 0 ? whole : whole.clone();
+}
+
+Tensor empty(const Tensor &like, const std::vector<int64_t> &sizes, at::ScalarType type)
+{
+    return at::empty(sizes, like.options().dtype(type));
 }
 
 Tensor digits_of(const char *what, const Tensor &tensor, const Spec &spec, at::Device device)
@@ -172,6 +177,7 @@ namespace hlqtorch {
 /* Those that work where their tensors are. */
 static void implement_everywhere(torch::Library &m)
 {
+    m.impl("nearest", kernel<&nearest>::call);
     m.impl("encode", with_spec<&encode>::call);
     m.impl("decode", with_spec<&decode>::call);
     m.impl("quantize", with_spec<&quantize>::call);
@@ -179,6 +185,11 @@ static void implement_everywhere(torch::Library &m)
     m.impl("digits_add", with_spec<&digits_add>::call);
     m.impl("digits_to_flat", with_spec<&digits_to_flat>::call);
     m.impl("flat_to_digits", with_spec<&flat_to_digits>::call);
+    m.impl("digits_pack", kernel<&digits_pack>::call);
+    m.impl("digits_unpack", kernel<&digits_unpack>::call);
+    m.impl("lut_dot", with_spec<&lut_dot>::call);
+    m.impl("lut_one_sided", with_spec<&lut_one_sided>::call);
+    m.impl("lut_dot_one_sided", with_spec<&lut_dot_one_sided>::call);
 }
 
 } // namespace hlqtorch
@@ -186,13 +197,7 @@ static void implement_everywhere(torch::Library &m)
 TORCH_LIBRARY_IMPL(hlq, CPU, m)
 {
     using namespace hlqtorch;
-    m.impl("nearest", kernel<&nearest>::call);
     implement_everywhere(m);
-    m.impl("digits_pack", kernel<&digits_pack>::call);
-    m.impl("digits_unpack", kernel<&digits_unpack>::call);
-    m.impl("lut_dot", with_spec<&lut_dot>::call);
-    m.impl("lut_one_sided", with_spec<&lut_one_sided>::call);
-    m.impl("lut_dot_one_sided", with_spec<&lut_dot_one_sided>::call);
     m.impl("rows_quantize", with_spec<&rows_quantize>::call);
     m.impl("rows_quantize_every", with_spec<&rows_quantize_every>::call);
     m.impl("linear_pack", with_spec<&linear_pack>::call);

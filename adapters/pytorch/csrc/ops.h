@@ -37,8 +37,11 @@ Tensor digits_of(const char *what, const Tensor &tensor, const Spec &spec,
                  at::Device device = HOST);
 at::ScalarType digit_type(int64_t q);
 
-/* Contiguous, and on devices aligned as hlqcomm/cuda.h wants digits. */
-Tensor aligned(const Tensor &digits);
+/* Contiguous, and on devices aligned, as hlqcomm/cuda.h wants digits. */
+Tensor aligned(const Tensor &tensor, size_t alignment = 4);
+
+/* Where `like` is. */
+Tensor empty(const Tensor &like, const std::vector<int64_t> &sizes, at::ScalarType type);
 
 /* T of each vector: contiguous uint8 of that shape; an undefined tensor if there is none. */
 Tensor retries_of(const OptionalTensor &retries, const std::vector<int64_t> &shape,

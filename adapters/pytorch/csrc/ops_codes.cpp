@@ -33,12 +33,6 @@ struct Dither {
 
 size_t count_of(const Tensor &tensor, int64_t group) { return tensor.numel() / group; }
 
-/* Where `like` is. */
-Tensor empty(const Tensor &like, const std::vector<int64_t> &sizes, at::ScalarType type)
-{
-    return at::empty(sizes, like.options().dtype(type));
-}
-
 /* Of a tensor of bool. */
 uint8_t *flags_of(Tensor &flags) { return static_cast<uint8_t *>(flags.mutable_data_ptr()); }
 
@@ -55,10 +49,17 @@ void check_same(const Tensor &a, const Tensor &b)
 Tensor nearest(const Tensor &x, std::string lattice, int64_t dim)
 {
     const hlq_lattice which = enum_from("lattice", lattice, hlq_lattice_name);
-    const Tensor from = vectors_of("x", x, dim);
+    const Tensor from = vectors_of("x", x, dim, x.device());
     Tensor point = at::empty_like(from);
-    check(hlq_lattice_nearest(which, static_cast<int>(dim), from.const_data_ptr<float>(),
-                              count_of(from, dim), point.mutable_data_ptr<float>()));
+    const auto call = [&](auto function, auto... more) {
+        return function(which, static_cast<int>(dim), from.const_data_ptr<float>(),
+                        count_of(from, dim), point.mutable_data_ptr<float>(), more...);
+    };
+    run_on(
+        from.device(), [&] { return call(hlq_lattice_nearest); },
+        [&](const CudaQuantizer &cuda, hlq_stream stream) {
+            return call(cuda.nearest, nullptr, stream);
+        });
     return point.to(x.scalar_type());
 }
 
@@ -208,28 +209,53 @@ Tensor flat_to_digits(const Spec &spec, const Tensor &flat)
     return digits;
 }
 
+/* Packed digits have no room for what is none, so it is waited for whether there was any. */
 Tensor digits_pack(const Tensor &digits, int64_t q)
 {
-    check_type("b", digits, digit_type(q));
-    const int64_t bytes = hlq_packed_bytes(static_cast<int>(q), digits.numel());
-    Tensor packed = at::empty({bytes}, at::dtype(at::kByte));
-    check(hlq_digits_pack(static_cast<int>(q), digits.contiguous().const_data_ptr(), digits.numel(),
-                          packed.mutable_data_ptr()));
+    check_type("b", digits, digit_type(q), digits.device());
+    const Tensor from = aligned(digits);
+    const int64_t bytes = hlq_packed_bytes(static_cast<int>(q), from.numel());
+    Tensor packed = empty(from, {bytes}, at::kByte);
+    const auto call = [&](auto function, auto... more) {
+        return function(static_cast<int>(q), from.const_data_ptr(), from.numel(),
+                        packed.mutable_data_ptr(), more...);
+    };
+    Tensor wrong;
+    run_on(
+        from.device(), [&] { return call(hlq_digits_pack); },
+        [&](const CudaQuantizer &cuda, hlq_stream stream) {
+            wrong = at::zeros({1}, from.options().dtype(at::kLong));
+            auto *count = static_cast<uint64_t *>(wrong.mutable_data_ptr());
+            return call(cuda.digits_pack, count, stream);
+        });
+    const int64_t words = wrong.defined() ? wrong.cpu().item<int64_t>() : 0;
+    if (words != 0) {
+        throw invalid("b of shape " + shape_of(digits) + " has digits outside 0 ... " +
+                      std::to_string(q - 1) + ", in " + std::to_string(words) + " packed words");
+    }
     return packed;
 }
 
 Tensor digits_unpack(const Tensor &packed, int64_t q, int64_t count)
 {
-    check_type("packed", packed, at::kByte);
+    check_type("packed", packed, at::kByte, packed.device());
     const int64_t bytes = hlq_packed_bytes(static_cast<int>(q), count < 0 ? 0 : count);
     if (packed.numel() != bytes || count < 0) {
         throw invalid("packed of shape " + shape_of(packed) + " cannot hold " +
                       std::to_string(count) + " digits of base " + std::to_string(q) +
                       ", which take " + std::to_string(bytes) + " bytes");
     }
-    Tensor digits = at::empty({count}, at::dtype(digit_type(q)));
-    check(hlq_digits_unpack(static_cast<int>(q), packed.contiguous().const_data_ptr(), count,
-                            digits.mutable_data_ptr()));
+    const Tensor from = aligned(packed, sizeof(uint64_t));
+    Tensor digits = empty(from, {count}, digit_type(q));
+    const auto call = [&](auto function, auto... more) {
+        return function(static_cast<int>(q), from.const_data_ptr(), count,
+                        digits.mutable_data_ptr(), more...);
+    };
+    run_on(
+        from.device(), [&] { return call(hlq_digits_unpack); },
+        [&](const CudaQuantizer &cuda, hlq_stream stream) {
+            return call(cuda.digits_unpack, nullptr, stream);
+        });
     return digits;
 }
 

@@ -70,11 +70,15 @@ int64_t layer_points(const QuantizerPointer &quantizer)
     return info.layer_points;
 }
 
+Spec lut_key(const Spec &spec)
+{
+    return {spec.lattice, spec.dim, spec.q, 1, 1.0, 1.0, 0, spec.centred};
+}
+
 LutPointer lut_of(const Spec &spec)
 {
     static Recent<Spec, LutPointer> recent(TABLES_KEPT);
-    /* What a table does not depend on. */
-    const Spec key = {spec.lattice, spec.dim, spec.q, 1, 1.0, 1.0, 0, spec.centred};
+    const Spec key = lut_key(spec);
     return recent.get(key, [&key] { return make_lut(key); });
 }
 

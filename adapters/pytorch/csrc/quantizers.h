@@ -47,6 +47,9 @@ QuantizerPointer quantizer_of(const Spec &spec);
 /* q^dim: members of one layer's code, and so its indices. */
 int64_t layer_points(const QuantizerPointer &quantizer);
 
+/* What a table of all pairs depends on; all else is the same in every key. */
+Spec lut_key(const Spec &spec);
+
 /* The table of all pairs for this lattice, q and centring. Throws Failure if there is none. */
 LutPointer lut_of(const Spec &spec);
 

@@ -75,15 +75,16 @@ class Lattice:
         """Nearest lattice points.
 
         Args:
-            x: [..., k d] of a floating type, in host memory; worked on in float32.
+            x: [..., k d] of a floating type, on the host or a CUDA device; worked on in float32.
 
         Returns:
             Of x's shape and type. Its derivative is that of the identity (straight-through).
 
         Raises:
-            ValueError: the last dimension is not a multiple of d; NaN, or numbers beyond ±2^20.
+            ValueError: the last dimension is not a multiple of d; NaN, or numbers beyond ±2^20
+                (whose vectors become NaN on a CUDA device).
         """
-        ops.check_vectors("x", x, self.d)
+        ops.check_vectors("x", x, self.d, or_cuda=True)
         blocks = x.unflatten(-1, (-1, self.d))
         return torch.ops.hlq.nearest(blocks, self.family, self.d).flatten(-2)
 

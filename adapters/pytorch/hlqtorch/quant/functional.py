@@ -14,11 +14,13 @@ Shapes: x [..., d] gives digits [..., M, d], and flags and T [...]. Longer last 
 cut into blocks first: x [..., k d] gives what x.unflatten(-1, (k, d)) would. Arithmetic is float32
 and integer; digits are the same on every processor.
 
-Tensors are on the host, or, up to flat codes, on one CUDA device: there it is work on the current
-stream, which can be captured, and which nobody waits for to raise ValueError for what a tensor
-holds. What is invalid stays so, in all numbers of its vector: NaN and Inf are overload, and NaN
-when quantized; digits outside 0 … q-1 decode to NaN, are overload in a sum, and flat codes of -1;
-digits that would be made of what is invalid have all bits set, and are invalid, unless q is 256.
+Tensors are on the host, or on one CUDA device: there it is work on the current stream, which can be
+captured, and which nobody waits for to raise ValueError for what a tensor holds; only pack_digits
+waits. What is invalid stays so, in all numbers of its vector: NaN and Inf are overload, and NaN
+when quantized; digits outside 0 … q-1 decode to NaN, are overload in a sum, flat codes of -1, and
+inner products of NaN; digits that would be made of what is invalid have all bits set, and are
+invalid, unless q is 256. A table of all pairs is copied to a device when an inner product first
+needs it there, which waits and cannot be captured; it stays there.
 """
 
 from typing import NamedTuple
@@ -253,9 +255,13 @@ def flat_to_digits(flat: Tensor, lattice: Lattice, q: int, M: int) -> Tensor:
 def pack_digits(b: Tensor, q: int) -> Tensor:
     """Digits of any shape as bytes, uint8 [n], at nearly the true rate: q = 4 takes 2 bits each.
 
-    64-bit little-endian words, each of as many digits in base q as fit.
+    64-bit little-endian words, each of as many digits in base q as fit. On a CUDA device, too, this
+    waits, for words cannot show that a digit was wrong.
+
+    Raises:
+        ValueError: digits outside 0 … q-1, or of another type.
     """
-    check_host("b", b)
+    check_host("b", b, or_cuda=True)
     return torch.ops.hlq.digits_pack(b, q)
 
 
@@ -265,7 +271,7 @@ def unpack_digits(packed: Tensor, q: int, shape: torch.Size | tuple[int, ...]) -
     Raises:
         ValueError: packed has another size, or holds what is no packed digits.
     """
-    check_host("packed", packed)
+    check_host("packed", packed, or_cuda=True)
     return torch.ops.hlq.digits_unpack(packed, q, torch.Size(shape).numel()).view(shape)
 
 
@@ -312,8 +318,8 @@ def inner_product_lut(
         ValueError: shapes or types that do not fit; digits outside 0 … q-1.
         NotImplementedError: the table would be too large; the message says what to use instead.
     """
-    check_host("bx", bx)
-    check_host("by", by)
+    check_host("bx", bx, or_cuda=True)
+    check_host("by", by, or_cuda=True)
     M_y, beta_y = M_y or M, beta_y or beta
     if bx.dim() >= 3 and by.dim() >= 3:
         batch = torch.broadcast_shapes(bx.shape[:-3], by.shape[:-3])
@@ -354,8 +360,8 @@ def inner_product_one_sided_lut(
     Returns:
         float64 [...].
     """
-    check_host("lut", lut)
-    check_host("b", b)
+    check_host("lut", lut, or_cuda=True)
+    check_host("b", b, or_cuda=True)
     if lut.dim() >= 2 and b.dim() >= 3:
         batch = torch.broadcast_shapes(lut.shape[:-2], b.shape[:-3])
         lut, b = lut.expand(*batch, *lut.shape[-2:]), b.expand(*batch, *b.shape[-3:])

@@ -23,8 +23,8 @@ def build_two_sided_LUT(lattice: Lattice, q: int, *, centred: bool = False) -> T
     """⟨representative a, representative b⟩ for all a, b.
 
     Returns:
-        [q^d, q^d]: exact integers, int8 where their range allows (D4 with q up to 4), else int16;
-        float32 if centred.
+        [q^d, q^d], on the host: exact integers, int8 where their range allows (D4 with q up to 4),
+        else int16; float32 if centred.
 
     Raises:
         ValueError: q is 1, or even and not a power of two.
@@ -46,8 +46,9 @@ def build_one_sided_LUT(y: Tensor, lattice: Lattice, q: int, *, centred: bool = 
         float32 [..., k, q^d].
 
     Raises:
-        ValueError: the last dimension is not a multiple of d; NaN or Inf.
+        ValueError: the last dimension is not a multiple of d; NaN or Inf (whose entries are NaN on
+            a CUDA device).
     """
-    check_vectors("y", y, lattice.d)
+    check_vectors("y", y, lattice.d, or_cuda=True)
     spec = (lattice.family, lattice.d, q, 1, 1.0, 1.0, 0, centred)
     return torch.ops.hlq.lut_one_sided(y.unflatten(-1, (-1, lattice.d)), *spec)
