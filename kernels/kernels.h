@@ -152,7 +152,8 @@ typedef struct hlq_kernels {
 
     /*
      * Accumulators hold blocks in the rotated domain, 256 floats each, in units of 2^unit, which
-     * keeps sums of huge numbers in range. decode_add adds a coded run, rotate_add blocks of a
+     * keeps sums of huge numbers in range, below 2^100: no step overflows, which would give each
+     * processor's own NaN. decode_add adds a coded run, rotate_add blocks of a
      * tensor that was not quantized; non-finite blocks add NaN (any NaN: its bits may differ
      * between variants, and never leave an accumulator). unrotate turns an accumulator into blocks
      * of the tensor out, times factor; blocks with NaN or Inf become NaN, and are counted.

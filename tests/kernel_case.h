@@ -90,8 +90,10 @@ typedef struct kernel_case {
 
 /* Contents ------------------------------------------------------------------------------------- */
 
-/* A block as tensors hold them, or one that has broken code before. */
-static void fill_block(hlq_rng *rng, float x[HLQ_BLOCK_ELEMS])
+enum { LARGEST_OF_TENSOR = 126, LARGEST_OF_ACC = 99 }; /* powers of 2 */
+
+/* A block as tensors or accumulators hold them, or one that has broken code before. */
+static void fill_block(hlq_rng *rng, int largest, float x[HLQ_BLOCK_ELEMS])
 {
     float size = (float)exp2(hlq_rng_between(rng, -15, 15));
     int kind = hlq_rng_between(rng, 0, 19), at = hlq_rng_between(rng, 0, HLQ_BLOCK_ELEMS - 1);
@@ -102,7 +104,7 @@ static void fill_block(hlq_rng *rng, float x[HLQ_BLOCK_ELEMS])
         case 1: x[i] = -0.0f; break;
         case 2: x[i] = i == at ? size : 0; break;
         case 3: x[i] = -size; break;
-        case 4: x[i] = gauss < 0 ? -1e38f : 1e38f; break;
+        case 4: x[i] = ldexpf(gauss < 0 ? -1.17f : 1.17f, largest); break;
         case 5: x[i] = gauss * 1e-40f; break;
         case 6: x[i] = gauss * 1e-30f; break;
         case 7: x[i] = i == at ? NAN : gauss; break;
@@ -124,7 +126,7 @@ static void fill_tensor(hlq_rng *rng, const kernel_case *c, void *tensor)
     for (size_t at = 0; at < c->elems; at += HLQ_BLOCK_ELEMS) {
         size_t here = c->elems - at < HLQ_BLOCK_ELEMS ? c->elems - at : HLQ_BLOCK_ELEMS;
         int octaves = c->dtype == HLQ_FLOAT64 ? hlq_rng_between(rng, -1074, 1023) : 0;
-        fill_block(rng, x);
+        fill_block(rng, LARGEST_OF_TENSOR, x);
         for (size_t i = 0; i < here; i++) wide[i] = ldexp(x[i], octaves);
         dtype_store(c->dtype, wide, here, (char *)tensor + at * width);
     }
@@ -252,12 +254,12 @@ static kernel_case case_new(hlq_rng *rng, size_t elems, hlq_lattice lattice, hlq
     fill_tensor(rng, &c, c.content[TENSOR]);
     hlq_rng_fill(rng, hlq_rng_lognormal, c.content[RESIDUAL], elems);
     for (size_t b = 0; b < blocks; b++) {
-        fill_block(rng, (float *)c.content[ROTATED] + b * HLQ_BLOCK_ELEMS);
+        fill_block(rng, LARGEST_OF_ACC, (float *)c.content[ROTATED] + b * HLQ_BLOCK_ELEMS);
     }
     for (size_t at = 0; at < c.bytes[SPREAD]; at += c.room) {
-        fill_block(rng, (float *)(void *)((char *)c.content[SPREAD] + at));
+        fill_block(rng, LARGEST_OF_ACC, (float *)(void *)((char *)c.content[SPREAD] + at));
     }
-    fill_block(rng, c.content[SPREAD_LAST]);
+    fill_block(rng, LARGEST_OF_ACC, c.content[SPREAD_LAST]);
     hlq_rng_fill(rng, hlq_rng_gauss, c.content[ACC], blocks * HLQ_BLOCK_ELEMS);
     choose_codes(rng, &c);
     allocate_planes(&c);
