@@ -20,6 +20,9 @@ extern const hlq_nccl_calls stand_in_nccl, stand_in_old_nccl; /* old: before 2.2
 extern const hlq_device_wire stand_in_wire, stand_in_host_wire;
 void stand_in_wire_by(const hlq_device_wire *wire, int one_at_a_time);
 
+/* Where memory of the device, and what is pinned, comes from; the heap, unless it is said. */
+void stand_in_memory_by(void *(*allocate)(size_t bytes), void (*release)(void *p));
+
 /* run(argument) on a stream, after all that was put there before. The argument is copied. */
 int stand_in_put(hlq_stream stream, void (*run)(void *argument), const void *argument,
                  size_t bytes);

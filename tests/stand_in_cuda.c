@@ -278,10 +278,21 @@ static struct {
 } range[MOST];
 static pthread_mutex_t range_lock = PTHREAD_MUTEX_INITIALIZER;
 
+static void *from_heap(size_t bytes) { return aligned_alloc(256, (bytes + 255) / 256 * 256); }
+
+static void *(*new_memory)(size_t bytes) = from_heap;
+static void (*free_memory)(void *p) = free;
+
+void stand_in_memory_by(void *(*allocate)(size_t bytes), void (*release)(void *p))
+{
+    new_memory = allocate;
+    free_memory = release;
+}
+
 static int allocate(void **p, size_t bytes)
 {
     if (captures) return CAPTURE_UNSUPPORTED;
-    char *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
+    char *memory = new_memory(bytes);
     if (!memory) return 2;
     memset(memory, 0xa5, bytes); /* cudaMalloc promises nothing */
     pthread_mutex_lock(&range_lock);
@@ -302,7 +313,7 @@ static int release(void *p)
         if (range[i].begin == p) range[i].begin = range[i].end = NULL;
     }
     pthread_mutex_unlock(&range_lock);
-    free(p);
+    free_memory(p);
     return 0;
 }
 
@@ -330,13 +341,13 @@ static int device_of(const void *p, int *device)
 static int allocate_host(void **p, size_t bytes)
 {
     if (captures) return CAPTURE_UNSUPPORTED;
-    *p = malloc(bytes ? bytes : 1);
+    *p = new_memory(bytes ? bytes : 1);
     return *p ? 0 : 2;
 }
 
 static int release_host(void *p)
 {
-    free(p);
+    free_memory(p);
     return 0;
 }
 

@@ -122,8 +122,8 @@ template <typename T> static void store(Warp &w, const Instruction &i)
 }
 
 /*
- * Operands d, address, b, c. The host may use the same memory. Only bytes that change count as used:
- * bits are set in words whose other bytes are not the kernel's.
+ * Operands d, address, b, c. The host may use the same memory. Only bytes that change count as
+ * used: bits are set in words whose other bytes are not the kernel's.
  */
 template <typename T, typename Op> static void atomic(Warp &w, const Instruction &i)
 {

@@ -39,6 +39,7 @@ bool note_use(Marks *marks, size_t bytes, Use use, Stamp now)
 {
     if (use == Use::atomic) now |= ATOMIC;
     for (Marks *m = marks; m < marks + bytes; m++) {
+        if ((use == Use::read ? m->read : m->written) == now) continue; /* as noted before */
         const bool both_atomic = (m->written & now & ATOMIC) != 0;
         if (!both_atomic && !in_order(m->written, now)) return false;
         if (use == Use::read) {
