@@ -1,8 +1,8 @@
 /*
- * Arithmetic as PTX defines it, for all active lanes: https://docs.nvidia.com/cuda/parallel-thread-execution.
+ * Arithmetic as the PTX ISA reference defines it, for all active lanes.
  *
  * Floats are those of the host where both round to nearest, but for what PTX adds: a NaN that fp32
- * arithmetic gives is 0x7fffffff; minima and maxima pass NaN over; conversions to integers saturate.
+ * arithmetic gives is 0x7fffffff; minima and maxima pass over NaN; conversions saturate.
  */
 #include "warp.h"
 

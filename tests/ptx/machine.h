@@ -87,7 +87,7 @@ Kernel parse_kernel(const std::string &name, const Source &source);
 /* The step for an instruction such as "add.s32"; NULL: unknown. */
 Step arithmetic_step(const std::string &name);
 
-/* Memory that kernels may use, and whose it is -------------------------------------------------- */
+/* Memory that kernels may use, and whose it is ------------------------------------------------ */
 
 enum class Owner : uint8_t { device, host };
 struct Allocation {

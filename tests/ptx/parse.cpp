@@ -43,7 +43,7 @@ size_t bytes_of_type(const std::string &type)
 
 /* Variables ----------------------------------------------------------------------------------- */
 
-/* ".param .align 8 .b8 name[80]", ".shared .align 4 .b8 name[936]", ".param .u64 .ptr .align 1 n". */
+/* ".param .align 8 .b8 name[80]", ".param .u64 .ptr .align 1 name". */
 Variable parse_variable(const std::string &text)
 {
     Variable v;

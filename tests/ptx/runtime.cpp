@@ -121,7 +121,7 @@ cudaError_t fill(void *to, int byte, size_t bytes)
 
 extern "C" {
 
-/* What nvcc's objects call before main(), and for <<<>>>. --------------------------------------- */
+/* What nvcc's objects call before main(), and for <<<>>> --------------------------------------- */
 
 void **__cudaRegisterFatBinary(void *wrapper)
 {
@@ -168,7 +168,7 @@ cudaError_t __cudaPopCallConfiguration(dim3 *, dim3 *, size_t *, void *)
     return cudaErrorNotSupported;
 }
 
-/* cuda_runtime_api.h ---------------------------------------------------------------------------- */
+/* cuda_runtime_api.h -------------------------------------------------------------------------- */
 
 cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *function,
                                 void **arguments)
