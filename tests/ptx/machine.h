@@ -3,7 +3,7 @@
  *
  *     fat binary ─ fatbin.cpp ─▶ text ─ parse.cpp ─▶ module: kernels, each a list of instructions
  *     launch ─ grid.cpp ─▶ blocks, one after the other ─▶ warps, in turn from barrier to barrier
- *     warp.cpp ─▶ 32 lanes, each instruction for all that are active ─▶ alu.cpp, cross.cpp, access.cpp
+ *     warp.cpp ─▶ each instruction for all lanes that are active ─▶ alu.cpp, cross.cpp, access.cpp
  *
  * What a GPU leaves undefined, or would not survive, ends a launch with a sentence: an address
  * outside of what is allocated, or not aligned; lanes that miss at an instruction for all of them;
