@@ -1,5 +1,5 @@
 /*
- * The bodies of test_nccl and test_nccl_gpu: collectives on a device give the same bytes as on the
+ * The bodies of test_nccl and test_nccl_mpi: collectives on a device give the same bytes as on the
  * host, for every operation, type and algorithm; nothing waits; graphs do their work.
  */
 #ifndef HLQ_TEST_NCCL_CASES_H

@@ -1,7 +1,7 @@
 /*
  * A rank with two communicators: over threads or MPI, to compare with, and over NCCL, with a stream
  * and memory of the device. By stand-ins (pair_stand_in.c, ranks are threads); by NCCL and CUDA
- * themselves (pair_gpu.c, ranks are MPI processes); or by CUDA alone (test_nccl_threads_gpu.c).
+ * themselves (pair_gpu.c, ranks are MPI processes); or by CUDA alone (test_nccl_threads.c).
  */
 #ifndef HLQ_TEST_NCCL_PAIR_H
 #define HLQ_TEST_NCCL_PAIR_H

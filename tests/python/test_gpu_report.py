@@ -12,7 +12,7 @@ import gpu_report
 
 TESTS = """<testsuite tests="2">
 <testcase name="test_cuda_wire_gpu" time="12.345" status="run"/>
-<testcase name="test_nccl_gpu" time="0.1" status="notrun"><skipped/></testcase>
+<testcase name="test_nccl_mpi_gpu" time="0.1" status="notrun"><skipped/></testcase>
 </testsuite>"""
 
 
@@ -59,7 +59,7 @@ def test_a_whole_run_is_told(tmp_path: Path) -> None:
     assert lines[0] == "# NVIDIA H100" and "| commit | unknown |" in lines
     assert "| memcheck | skipped | 1 | no / tool |" in lines
     assert "| test_cuda_wire_gpu | passed | 12.3 |" in lines
-    assert "| test_nccl_gpu | skipped | 0.1 |" in lines
+    assert "| test_nccl_mpi_gpu | skipped | 0.1 |" in lines
     assert "| decode | 200 | 1340 | 0.250 | 1.3 % | 8.7e-03 |" in lines
     assert "| all_reduce 8 | 2500 | 107 | 0.250 | 1.3 % | – |" in lines
     assert page.count("Of write, 50 % are neither") == 2

@@ -41,7 +41,7 @@ static void all_bodies(test_rank *me, void *argument)
 int main(int argc, char **argv)
 {
     const char *reason = missing();
-    hlq_test_start("test_nccl_gpu");
+    hlq_test_start("test_nccl_mpi");
     if (reason) {
         printf("skipped: %s\n", reason);
         return 77;

@@ -2,7 +2,7 @@
  * Collectives on GPUs over MPI by way of the host: staged_cases.h, as MPI can carry them. Skipped
  * without a GPU; on one, ranks share it.
  *
- *     test_mpi_cuda_gpu [few]    few: for the machine of ptx/, which is slow, and whose streams do
+ *     test_mpi_cuda [few]    few: for the machine of ptx/, which is slow, and whose streams do
  *                                their work at once
  */
 #include "staged_cases.h"
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
     test_rank me = {.board = NULL};
     size_t most = 1001; /* beyond, sums of float32 over MPI are in an order of MPI's own */
     int devices = 0, provided, is_old = 0;
-    hlq_test_start("test_mpi_cuda_gpu");
+    hlq_test_start("test_mpi_cuda");
     if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
         printf("skipped: there is no GPU\n");
         return 77;

@@ -42,7 +42,7 @@ int main(void)
 {
     hlq_options dithered = HLQ_OPTIONS_INIT;
     int devices = 0;
-    hlq_test_start("test_nccl_threads_gpu");
+    hlq_test_start("test_nccl_threads");
     if (cudaGetDeviceCount(&devices) != cudaSuccess || !devices) {
         printf("skipped: there is no GPU\n");
         return 77;
