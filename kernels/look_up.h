@@ -17,9 +17,10 @@
 
 enum {
     HLQ_TABLE_ENTRIES = 256,
-    HLQ_TILE_ROWS = 64,  /* rows of W that are worked on at once */
-    HLQ_PLANES_MAX = 3,  /* entries lie within ±(2^23 - 2^16) */
-    HLQ_PAIR_Q_MAX = 16, /* layers are paired up to this q: sums of 16 bits hold 15 blocks */
+    HLQ_TILE_ROWS = 64,         /* rows of W that are worked on at once */
+    HLQ_PLANES_MAX = 3,         /* entries lie within ±(2^23 - 2^16) */
+    HLQ_PAIR_Q_MAX = 16,        /* layers are paired up to this q: sums of 16 bits hold 15 blocks */
+    HLQ_ONE_SIDED_MOST = 32600, /* entries are rounded to ±this: two planes hold ±32639 */
 };
 
 /* The points that indices stand for, column by column: row j has coordinate j of all points. */
@@ -41,8 +42,34 @@ typedef struct hlq_strip {
     int q; /* of a pair, 2 … HLQ_PAIR_Q_MAX; 0: single */
 } hlq_strip;
 
+/* The strips of all tiles of packed weights (body/strips.h). */
+typedef struct hlq_strips {
+    size_t blocks;
+    int depth, pairs; /* of a tile; the first `pairs` strips are pairs */
+} hlq_strips;
+
+/* What a row of x brings to its products. */
+typedef struct hlq_look_up_row {
+    float factor;        /* of its tables' entries */
+    double unit, offset; /* of its sums */
+} hlq_look_up_row;
+
+/* Of a one-sided product: the norm of the longest point of W, β of W. */
+typedef struct hlq_one_sided {
+    int dim;
+    float beta;
+    double longest;
+} hlq_one_sided;
+
+/* Of a two-sided product: β of W × β of x; and if codes are centred, c of W and c' of x. */
+typedef struct hlq_two_sided {
+    int dim, centred;
+    double beta;
+    float centre[HLQ_DIM_MAX], other[HLQ_DIM_MAX];
+} hlq_two_sided;
+
 /*
- * What makes y of the sums, in double:
+ * What makes y of the sums, in double, for row r of W and a row of x:
  *
  *     y[r] = (total[r] - offset - Σ minus[j] × sums[r][j]) × (scales[r] × unit)
  *
@@ -52,7 +79,7 @@ typedef struct hlq_finish {
     const float *scales; /* [rows of W] */
     const double *sums;  /* [rows of W, dim]: Σ over blocks of W's points, if W is centred */
     int dim;
-    double unit, offset, minus[HLQ_DIM_MAX];
+    double minus[HLQ_DIM_MAX];
 } hlq_finish;
 
 typedef struct hlq_look_up_kernels {

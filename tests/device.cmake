@@ -116,15 +116,15 @@ endif()
 
 # hlqcomm/cuda.h.
 if(NOT HLQ_SANITIZE) # as above
-    set_source_files_properties(stand_in_lut.cpp PROPERTIES COMPILE_OPTIONS -O1) # in seconds
+    set(walks stand_in_lut.cpp stand_in_rows.cpp stand_in_linear.cpp)
+    set_source_files_properties(${walks} PROPERTIES COMPILE_OPTIONS -O1) # in seconds
     add_library(
-        hlq_quantizer_stand_ins OBJECT stand_in_quantizer.c stand_in_lut.cpp warp_hnlq.cpp
-                                       ${hlq_stand_ins}
+        hlq_quantizer_stand_ins OBJECT stand_in_quantizer.c ${walks} warp_hnlq.cpp ${hlq_stand_ins}
     )
     target_link_libraries(hlq_quantizer_stand_ins PRIVATE hlqcomm_nccl_internal)
 endif()
 foreach(test test_quantizer_cuda test_quantizer_cuda_bad_input test_lut_cuda
-             test_lut_cuda_bad_input test_packing_cuda
+             test_lut_cuda_bad_input test_packing_cuda test_linear_cuda test_linear_cuda_bad_input
 )
     if(TARGET hlq_quantizer_stand_ins)
         hlq_test(${test} LABELS property)

@@ -33,13 +33,15 @@ void hlq_gpu_starts(const uint8_t *bits, size_t blocks, hlq_start *start);
 void hlq_gpu_sum_up(const hlq_cuda_sum *sum);
 
 /* hlq_cuda_tables(), hlq_cuda_sums() and hlq_cuda_finish(). */
-void hlq_gpu_tables(const hlq_points *points, const float *x, size_t blocks, float factor,
-                    int planes, int8_t *tables);
+void hlq_gpu_tables(const hlq_points *points, const float *x, const hlq_look_up_row *row,
+                    size_t rows, size_t blocks, int planes, int8_t *tables);
 void hlq_gpu_sums(const hlq_cuda_strips *strips);
-void hlq_gpu_finish(const hlq_finish *finish, const int64_t *total, size_t rows, float *y);
+void hlq_gpu_finish(const hlq_cuda_products *products);
 
-/* Of the emulated warp: f_sum_lanes(); all lanes have it, or the program ends. */
+/* Of the emulated warp: f_sum_lanes(), and squared_distance() of body/rows.h; all lanes have it, or
+   the program ends. */
 float hlq_warp_sum_lanes(const float x[32]);
+double hlq_warp_squared_distance(const float *x, const float *y, size_t count);
 
 /* Why there is no GPU to run them on; NULL if there is, or if none is needed. */
 const char *hlq_gpu_missing(void);

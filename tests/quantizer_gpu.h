@@ -14,7 +14,7 @@ void gpu_close(pair *p);
 /* Makes another device the current one, or the first again; 0: there is no other. */
 int gpu_use_other(int other);
 
-/* The next kernel cannot be launched; 0: that cannot be had. */
+/* The next kernel cannot be launched, or memory be allocated; 0: that cannot be had. */
 int gpu_fail_next(void);
 
 /* Memory of the device with a copy of the host's, or of a byte repeated. */

@@ -6,6 +6,7 @@
 
 #include <kernels/kernels.h>
 #include <kernels/lanes/cuda_i16.h>
+#include <kernels/body/rows.h>
 #include <kernels/cuda/walk.cuh>
 #include <kernels/cuda/starts.cuh>
 
@@ -27,6 +28,17 @@ float hlq_warp_sum_lanes(const float x[32])
     const gpu_arithmetic arithmetic;
     float sum[32];
     on_warps([&](hlq_share) { f_store(sum, f_sum_lanes(f_load(x))); });
+    for (int i = 1; i < 32; i++) {
+        if (memcmp(&sum[i], sum, sizeof *sum) != 0) abort();
+    }
+    return sum[0];
+}
+
+double hlq_warp_squared_distance(const float *x, const float *y, size_t count)
+{
+    const gpu_arithmetic arithmetic;
+    double sum[32];
+    on_warps([&](hlq_share) { sum[lane()] = squared_distance(x, y, count); });
     for (int i = 1; i < 32; i++) {
         if (memcmp(&sum[i], sum, sizeof *sum) != 0) abort();
     }

@@ -10,12 +10,12 @@
 #include "gpu_kernels.h"
 #include "warps.h"
 
-void hlq_gpu_tables(const hlq_points *points, const float *x, size_t blocks, float factor,
-                    int planes, int8_t *tables)
+void hlq_gpu_tables(const hlq_points *points, const float *x, const hlq_look_up_row *row,
+                    size_t rows, size_t blocks, int planes, int8_t *tables)
 {
     const gpu_arithmetic arithmetic;
     on_warps([=](hlq_share s) {
-        fill_tables_of_blocks(s, points, points->dim, x, blocks, factor, planes, tables);
+        fill_tables_of_blocks(s, points, points->dim, x, row, rows, blocks, planes, tables);
     });
 }
 
@@ -24,8 +24,8 @@ void hlq_gpu_sums(const hlq_cuda_strips *strips)
     on_warps([=](hlq_share s) { sum_strips(s, strips); });
 }
 
-void hlq_gpu_finish(const hlq_finish *finish, const int64_t *total, size_t rows, float *y)
+void hlq_gpu_finish(const hlq_cuda_products *products)
 {
     const gpu_arithmetic arithmetic;
-    on_warps([=](hlq_share s) { finish_rows(s, finish, total, rows, y); });
+    on_warps([=](hlq_share s) { finish_rows(s, products); });
 }

@@ -9,17 +9,18 @@
 
 #include "../look_up.h"
 
-/* y of row r of W. */
-HLQ_PLAIN float finish_row(const hlq_finish *finish, int64_t total, size_t r)
+/* y of row r of W and a row of x. */
+HLQ_PLAIN float finish_row(const hlq_finish *finish, const hlq_look_up_row *row, int64_t total,
+                           size_t r)
 {
     double sum = (double)total;
     if (finish->sums) {
-        sum -= finish->offset;
+        sum -= row->offset;
         for (int j = 0; j < finish->dim; j++) {
             sum -= finish->minus[j] * finish->sums[r * (size_t)finish->dim + (size_t)j];
         }
     }
-    return (float)(sum * ((double)finish->scales[r] * finish->unit));
+    return (float)(sum * ((double)finish->scales[r] * row->unit));
 }
 
 #endif

@@ -36,6 +36,7 @@ typedef struct table_row {
 typedef struct forward {
     const hlq_linear *linear;
     const hlq_points *points;
+    hlq_finish finish;
     int planes;
     int largest[HLQ_PLANES_MAX]; /* entry of each plane */
     size_t rows;
@@ -64,68 +65,52 @@ hlq_status hlq_linear_most(const hlq_quantizer *activation, long *most)
 
 /* Rows of x --------------------------------------------------------------------------------- */
 
-/* Without centres. */
-static hlq_finish finish_of(const hlq_linear *linear, double unit)
+hlq_one_sided hlq_linear_one_side(const hlq_linear *linear)
 {
-    return (hlq_finish){.scales = linear->scales,
-                        .sums = linear->sums,
-                        .dim = linear->quantizer->params.dim,
-                        .unit = unit};
+    return (hlq_one_sided){.dim = linear->quantizer->params.dim,
+                           .beta = linear->quantizer->code.scale[0],
+                           .longest = linear->longest};
+}
+
+hlq_two_sided hlq_linear_two_sides(const hlq_linear *linear, const hlq_quantizer *activation)
+{
+    const hlq_hnlq *w = &linear->quantizer->code, *x = &activation->code;
+    hlq_two_sided of = {
+        .dim = w->dim, .centred = linear->sums != NULL, .beta = (double)w->scale[0] * x->scale[0]};
+    memcpy(of.centre, w->centre, sizeof of.centre);
+    memcpy(of.other, x->centre, sizeof of.other);
+    return of;
+}
+
+hlq_finish hlq_linear_finish(const hlq_linear *linear, const hlq_quantizer *activation)
+{
+    hlq_finish finish = {.scales = linear->scales, .dim = linear->quantizer->params.dim};
+    if (!activation) return finish; /* tables of centred points */
+    finish.sums = linear->sums;
+    for (int j = 0; j < finish.dim; j++) finish.minus[j] = activation->code.centre[j];
+    return finish;
 }
 
 void hlq_linear_one_sided(const hlq_linear *linear, const float *x, hlq_linear_row *row)
 {
-    const size_t dim = (size_t)linear->quantizer->params.dim;
-    float most = 0;
-    double longest2 = 0;
+    const hlq_one_sided of = hlq_linear_one_side(linear);
     fp_env saved = fp_env_enter();
-    for (size_t i = 0; i < linear->in; i++) most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
-    for (size_t i = 0; i < linear->in; i += dim) {
-        double norm2 = 0;
-        for (size_t j = i; j < i + dim; j++) {
-            row->x[j] = most > 0 ? x[j] / most : 0;
-            norm2 += (double)row->x[j] * row->x[j];
-        }
-        if (norm2 > longest2) longest2 = norm2;
-    }
-    /* No entry is larger than the product of norms; 0 where all entries are. */
-    const double bound = sqrt(longest2) * linear->longest;
-    row->factor = bound > 0 ? (float)(HLQ_ONE_SIDED_MOST / bound) : 0;
-    row->finish = finish_of(
-        linear, bound > 0 ? most / (double)row->factor * linear->quantizer->code.scale[0] : 0);
+    row->look_up = one_sided_row(&of, x, linear->in, row->x);
     fp_env_leave(saved);
-}
-
-/*
- * ⟨W - c, X - c'⟩ summed over blocks is the sum of ⟨W, X⟩, less ⟨c, ΣX⟩ - blocks × ⟨c, c'⟩, less
- * ⟨c', ΣW⟩.
- */
-static void set_centres(const hlq_linear *linear, const hlq_quantizer *activation,
-                        hlq_linear_row *row)
-{
-    const size_t dim = (size_t)activation->params.dim;
-    double sum[HLQ_DIM_MAX] = {0};
-    for (size_t i = 0; i < linear->in; i++) sum[i % dim] += row->x[i];
-    for (size_t j = 0; j < dim; j++) {
-        const double c = linear->quantizer->code.centre[j], other = activation->code.centre[j];
-        row->finish.offset += c * (sum[j] - (double)linear->blocks * other);
-        row->finish.minus[j] = other;
-    }
 }
 
 hlq_status hlq_linear_two_sided(const hlq_linear *linear, hlq_rows *rows, const float *x,
                                 hlq_linear_row *row, uint64_t *overloads)
 {
-    const hlq_quantizer *activation = rows->quantizer;
+    const hlq_two_sided of = hlq_linear_two_sides(linear, rows->quantizer);
     const float scale = hlq_row_rms(x, linear->in);
     uint64_t shrunk;
     HLQ_TRY(hlq_row_encode(rows, x, scale, &shrunk));
     hlq_row_points(rows, row->x);
     *overloads += shrunk;
-    row->factor = 1;
-    row->finish = finish_of(linear, (double)linear->quantizer->code.scale[0] *
-                                        activation->code.scale[0] * scale);
-    if (linear->sums) set_centres(linear, activation, row);
+    fp_env saved = fp_env_enter();
+    row->look_up = two_sided_row(&of, row->x, linear->in, scale);
+    fp_env_leave(saved);
     return HLQ_OK;
 }
 
@@ -137,7 +122,7 @@ static void make_tables(const forward *f, const table_row *row, size_t piece)
     const size_t left = f->linear->blocks - first, here = left < PIECE ? left : PIECE;
     const size_t table_bytes = HLQ_TABLE_ENTRIES * (size_t)f->planes;
     f->linear->quantizer->kernels->look_up->tables(f->points, row->ready.x + first * dim, here,
-                                                   row->ready.factor, f->planes,
+                                                   row->ready.look_up.factor, f->planes,
                                                    row->tables + first * table_bytes);
 }
 
@@ -177,7 +162,7 @@ static void finish_tile(const forward *f, const table_row *row, size_t tile, flo
     sum_tile(f, row, tile, total);
     fp_env saved = fp_env_enter();
     for (size_t r = first; r < linear->out && r < first + HLQ_TILE_ROWS; r++) {
-        y[r] = finish_row(&row->ready.finish, total[r - first], r);
+        y[r] = finish_row(&f->finish, &row->ready.look_up, total[r - first], r);
     }
     fp_env_leave(saved);
 }
@@ -227,11 +212,9 @@ static void look_up_rows(const forward *f, int threads, float *y)
 
 /* The call ----------------------------------------------------------------------------------- */
 
-static hlq_status check_activation(const hlq_linear *linear, const hlq_quantizer *activation,
-                                   const uint64_t *overloads)
+hlq_status hlq_linear_check_activation(const hlq_linear *linear, const hlq_quantizer *activation)
 {
     const hlq_quantizer_params *w = &linear->quantizer->params, *a = &activation->params;
-    if (!overloads) return hlq_quantizer_fail(HLQ_E_INVALID, "overloads is NULL");
     if (w->lattice == a->lattice && w->dim == a->dim && w->q == a->q &&
         !w->centred == !a->centred) {
         return HLQ_OK;
@@ -254,7 +237,10 @@ static hlq_status check_arguments(const hlq_linear *linear, const hlq_quantizer 
     if (batch && ((linear->in && !x) || (linear->out && !y))) {
         return hlq_quantizer_fail(HLQ_E_INVALID, "x or y is NULL");
     }
-    if (activation) HLQ_TRY(check_activation(linear, activation, overloads));
+    if (activation) {
+        if (!overloads) return hlq_quantizer_fail(HLQ_E_INVALID, "overloads is NULL");
+        HLQ_TRY(hlq_linear_check_activation(linear, activation));
+    }
     return hlq_check_finite("x", x, batch * linear->in);
 }
 
@@ -264,6 +250,7 @@ static hlq_status open_forward(forward *f, const hlq_linear *linear,
     long most;
     f->linear = linear;
     f->points = activation ? &linear->points : &linear->centred_points;
+    f->finish = hlq_linear_finish(linear, activation);
     HLQ_TRY(hlq_linear_most(activation, &most));
     f->planes = hlq_linear_planes(most, f->largest);
     const size_t table_bytes = linear->blocks * HLQ_TABLE_ENTRIES * (size_t)f->planes;

@@ -1,9 +1,7 @@
 /*
- * A linear layer from inside: made by linear_pack.c, used by linear.c.
- *
- * Rows of W are taken 64 at a time (a tile; rows that are missing in the last have index 0). Layers
- * of a tile are strips, one after the other, as kernels/look_up.h has them: first all that come in
- * pairs, from the finest on, then single ones.
+ * A linear layer from inside: made by linear_pack.c, used by linear.c. Rows of W are taken 64 at a
+ * time (a tile), as kernels/body/strips.h has them. Functions that are HLQ_API are shared with the
+ * library hlqcomm_cuda.
  */
 #ifndef HLQ_QUANTIZER_LINEAR_H
 #define HLQ_QUANTIZER_LINEAR_H
@@ -11,12 +9,10 @@
 #include "quantizer.h"
 #include "rows.h"
 
-#include <kernels/look_up.h>
+#include <kernels/body/rows.h>
+#include <kernels/body/strips.h>
 
-enum {
-    HLQ_BLOCKS_MAX = 1 << 19,   /* of a row: sums of a strip fit 32 bits, of all 64 */
-    HLQ_ONE_SIDED_MOST = 32600, /* entries are rounded to ±this: two planes hold ±32639 */
-};
+enum { HLQ_BLOCKS_MAX = 1 << 19 /* of a row: sums of a strip fit 32 bits, of all 64 */ };
 
 struct hlq_linear {
     hlq_quantizer *quantizer; /* a copy, without retries */
@@ -39,12 +35,22 @@ static inline int hlq_linear_layer(const hlq_linear *linear, int strip)
     return strip < linear->pairs ? 2 * strip : strip + linear->pairs;
 }
 
+static inline hlq_strips hlq_linear_strips(const hlq_linear *linear)
+{
+    return (hlq_strips){linear->blocks, linear->quantizer->params.depth, linear->pairs};
+}
+
 /* Where the strip of a tile starts. */
 static inline size_t hlq_linear_strip(const hlq_linear *linear, size_t tile, int strip)
 {
-    const size_t layer_bytes = HLQ_TILE_ROWS * linear->blocks;
-    const size_t depth = (size_t)linear->quantizer->params.depth;
-    return (tile * depth + (size_t)hlq_linear_layer(linear, strip)) * layer_bytes;
+    const hlq_strips strips = hlq_linear_strips(linear);
+    return index_at(&strips, tile * HLQ_TILE_ROWS, 0, hlq_linear_layer(linear, strip));
+}
+
+/* From one tile to the next. */
+static inline size_t hlq_linear_tile_bytes(const hlq_linear *linear)
+{
+    return HLQ_TILE_ROWS * linear->blocks * (size_t)linear->quantizer->params.depth;
 }
 
 /* Row `row` of the layer, index [blocks, depth]; set keeps its sum too. */
@@ -54,8 +60,7 @@ void hlq_linear_get_row(const hlq_linear *linear, size_t row, uint8_t *index);
 /* A row of x, ready for look-ups, and for y of their sums. */
 typedef struct hlq_linear_row {
     float *x; /* [in]: blocks that tables are made of, of linear's (centred) points */
-    float factor;
-    hlq_finish finish;
+    hlq_look_up_row look_up;
 } hlq_linear_row;
 
 /* One-sided: of the centred points, and HLQ_ONE_SIDED_MOST. Two-sided: of the others; `rows` is of
@@ -64,10 +69,25 @@ void hlq_linear_one_sided(const hlq_linear *linear, const float *x, hlq_linear_r
 hlq_status hlq_linear_two_sided(const hlq_linear *linear, hlq_rows *rows, const float *x,
                                 hlq_linear_row *row, uint64_t *overloads);
 
+/* What all rows of x have in common: of these, and of the last step (activation is NULL: of
+   one-sided products). */
+HLQ_API hlq_one_sided hlq_linear_one_side(const hlq_linear *linear);
+HLQ_API hlq_two_sided hlq_linear_two_sides(const hlq_linear *linear,
+                                           const hlq_quantizer *activation);
+HLQ_API hlq_finish hlq_linear_finish(const hlq_linear *linear, const hlq_quantizer *activation);
+
+/* HLQ_E_INVALID unless these are rows of W, and weight is not NULL where there is something. */
+HLQ_API hlq_status hlq_linear_check_unpack(const hlq_linear *linear, size_t first_row, size_t rows,
+                                           const float *weight);
+
+/* HLQ_E_INVALID unless activation's code can be multiplied with the layer's. */
+HLQ_API hlq_status hlq_linear_check_activation(const hlq_linear *linear,
+                                               const hlq_quantizer *activation);
+
 /* Entries of this table are at most *most in size: HLQ_ONE_SIDED_MOST if activation is NULL. Then
    so many planes hold them, HLQ_PLANES_MAX at most for all codes; and the largest entry of each. */
-hlq_status hlq_linear_most(const hlq_quantizer *activation, long *most);
-int hlq_linear_planes(long most, int largest[HLQ_PLANES_MAX]);
+HLQ_API hlq_status hlq_linear_most(const hlq_quantizer *activation, long *most);
+HLQ_API int hlq_linear_planes(long most, int largest[HLQ_PLANES_MAX]);
 
 /* Digits of `count` layers to Σ b[j] q^j, in place too; and back. */
 void hlq_indices_of_digits(const uint8_t *digits, int dim, int q, size_t count, uint8_t *index);

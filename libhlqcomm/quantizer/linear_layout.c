@@ -1,5 +1,5 @@
 /*
- * Where the indices of a linear layer lie: rows [in / dim, depth] to strips (linear.h) and back.
+ * Where the indices of a linear layer lie: rows [in / dim, depth] to strips and back.
  */
 #include "linear.h"
 
@@ -14,18 +14,11 @@ typedef struct row_place {
 static row_place place_of(const hlq_linear *linear, size_t row)
 {
     row_place place;
-    const size_t tile = row / HLQ_TILE_ROWS, in_tile = row % HLQ_TILE_ROWS;
-    for (int s = 0; s < linear->strips; s++) {
-        const int pair = s < linear->pairs, m = hlq_linear_layer(linear, s);
-        uint8_t *strip = linear->indices + hlq_linear_strip(linear, tile, s);
-        if (pair) {
-            place.start[m] = strip + 2 * in_tile;
-            place.start[m + 1] = place.start[m] + 1;
-            place.step[m] = place.step[m + 1] = 2 * HLQ_TILE_ROWS;
-        } else {
-            place.start[m] = strip + 2 * (in_tile % 32) + in_tile / 32;
-            place.step[m] = HLQ_TILE_ROWS;
-        }
+    const hlq_strips strips = hlq_linear_strips(linear);
+    for (int m = 0; m < strips.depth; m++) {
+        const size_t first = index_at(&strips, row, 0, m);
+        place.start[m] = linear->indices + first;
+        place.step[m] = index_at(&strips, row, 1, m) - first;
     }
     return place;
 }

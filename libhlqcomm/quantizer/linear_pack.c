@@ -2,7 +2,7 @@
  * Linear layers are made here: weights to digits, digits to the order that look-ups want, and back.
  *
  *   W [out, in] ─ rows.c ─▶ digits [in / dim, depth, dim] of a row, scale
- *     ─▶ an index Σ b[j] q^j for each layer of a block ─▶ strips of 64 rows (linear.h)
+ *     ─▶ an index Σ b[j] q^j for each layer of a block ─▶ strips of 64 rows (kernels/body/strips.h)
  */
 #include "linear.h"
 
@@ -62,9 +62,8 @@ static void set_points(hlq_linear *linear)
 
 static hlq_status allocate(hlq_linear *linear)
 {
-    const size_t depth = (size_t)linear->quantizer->params.depth;
     const size_t dim = (size_t)linear->quantizer->params.dim;
-    const size_t bytes = linear->tiles * HLQ_TILE_ROWS * linear->blocks * depth;
+    const size_t bytes = linear->tiles * hlq_linear_tile_bytes(linear);
     linear->indices = aligned_alloc(64, bytes ? bytes : 64);
     linear->scales = calloc(linear->out + 1, sizeof *linear->scales);
     if (linear->quantizer->params.centred)
@@ -236,16 +235,25 @@ hlq_status hlq_linear_describe(const hlq_linear *linear, hlq_linear_info *info)
     return HLQ_OK;
 }
 
-hlq_status hlq_linear_unpack(const hlq_linear *linear, size_t first_row, size_t rows, float *weight)
+hlq_status hlq_linear_check_unpack(const hlq_linear *linear, size_t first_row, size_t rows,
+                                   const float *weight)
 {
-    if (!linear) return hlq_quantizer_fail(HLQ_E_INVALID, "linear is NULL");
     if (first_row > linear->out || rows > linear->out - first_row) {
         return hlq_quantizer_fail(HLQ_E_INVALID,
                                   "rows %zu ... are %zu in number; the layer has %zu rows",
                                   first_row, rows, linear->out);
     }
+    if (rows && linear->in && !weight) {
+        return hlq_quantizer_fail(HLQ_E_INVALID, "weight is NULL");
+    }
+    return HLQ_OK;
+}
+
+hlq_status hlq_linear_unpack(const hlq_linear *linear, size_t first_row, size_t rows, float *weight)
+{
+    if (!linear) return hlq_quantizer_fail(HLQ_E_INVALID, "linear is NULL");
+    HLQ_TRY(hlq_linear_check_unpack(linear, first_row, rows, weight));
     if (!rows || !linear->in) return HLQ_OK;
-    if (!weight) return hlq_quantizer_fail(HLQ_E_INVALID, "weight is NULL");
     const hlq_quantizer_params *p = &linear->quantizer->params;
     const size_t layers = linear->blocks * (size_t)p->depth;
     hlq_rows row;

@@ -4,31 +4,46 @@
  */
 #include "rows.h"
 
+#include <kernels/body/rows.h>
 #include <kernels/cpu/fp_env.h>
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 8 /* per octave, of shrinking and of a row's scale */ };
+enum { STEPS = HLQ_ROW_STEPS /* per octave, of shrinking and of a row's scale */ };
 
 static const double first_octave = -0.25; /* of a row's scale around the root mean square */
 
 /* β 2^(t/8) for t = 0 …, as far as fp32 holds them and their reciprocals. */
-static void set_scales(hlq_rows *rows)
+void hlq_rows_code(const hlq_quantizer *quantizer, hlq_hnlq *code)
 {
-    const double beta = rows->quantizer->params.beta;
+    const double beta = quantizer->params.beta;
     double step[STEPS];
     int tries = 0;
     for (int t = 0; t < STEPS; t++) step[t] = exp2((double)t / STEPS);
-    rows->code = rows->quantizer->code;
+    *code = quantizer->code;
     while (tries < HLQ_TRIES_MAX) {
         double scale = ldexp(beta * step[tries % STEPS], tries / STEPS);
         if (scale > 0x1p100) break;
-        rows->code.scale[tries] = (float)scale;
-        rows->code.inverse[tries++] = (float)(1 / scale);
+        code->scale[tries] = (float)scale;
+        code->inverse[tries++] = (float)(1 / scale);
     }
-    rows->code.tries = tries;
+    code->tries = tries;
+}
+
+void hlq_row_steps(double step[HLQ_ROW_STEPS])
+{
+    for (int k = 0; k < STEPS; k++) step[k] = exp2((double)k / STEPS + first_octave);
+}
+
+hlq_status hlq_check_columns(const char *what, const hlq_quantizer *quantizer, size_t columns)
+{
+    const size_t dim = (size_t)quantizer->params.dim;
+    if (columns % dim == 0) return HLQ_OK;
+    return hlq_quantizer_fail(HLQ_E_INVALID,
+                              "%s has rows of %zu numbers, not a multiple of dim = %zu", what,
+                              columns, dim);
 }
 
 hlq_status hlq_rows_open(hlq_rows *rows, const char *what, const hlq_quantizer *quantizer,
@@ -37,19 +52,14 @@ hlq_status hlq_rows_open(hlq_rows *rows, const char *what, const hlq_quantizer *
     rows->z = NULL;
     rows->shrinks = NULL;
     rows->digits = NULL;
-    const size_t dim = (size_t)quantizer->params.dim;
-    if (columns % dim) {
-        return hlq_quantizer_fail(HLQ_E_INVALID,
-                                  "%s has rows of %zu numbers, not a multiple of dim = %zu", what,
-                                  columns, dim);
-    }
+    HLQ_TRY(hlq_check_columns(what, quantizer, columns));
     rows->quantizer = quantizer;
     rows->columns = columns;
-    rows->vectors = columns / dim;
-    set_scales(rows);
+    rows->vectors = columns / (size_t)quantizer->params.dim;
+    hlq_rows_code(quantizer, &rows->code);
     const size_t row_bytes = columns * (size_t)(quantizer->params.depth * quantizer->digit_bytes);
     rows->z = malloc(columns * sizeof *rows->z + 1);
-    rows->shrinks = malloc(rows->vectors + 1);
+    rows->shrinks = calloc(rows->vectors + 1, 1); /* which stays so where there is but one scale */
     rows->digits = malloc(row_bytes + 1);
     if (!rows->z || !rows->shrinks || !rows->digits) {
         return hlq_quantizer_fail(HLQ_E_NOMEM, "no memory for a row of %zu numbers", columns);
@@ -67,27 +77,15 @@ void hlq_rows_close(hlq_rows *rows)
 float hlq_row_rms(const float *x, size_t columns)
 {
     fp_env saved = fp_env_enter();
-    double sum = 0;
-    for (size_t i = 0; i < columns; i++) sum += (double)x[i] * x[i];
-    float rms = columns ? (float)sqrt(sum / (double)columns) : 0;
+    float rms = root_mean_square(x, columns);
     fp_env_leave(saved);
     return rms;
-}
-
-double hlq_squared_distance(const float *x, const float *y, size_t count)
-{
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        double difference = (double)x[i] - (double)y[i];
-        sum += difference * difference;
-    }
-    return sum;
 }
 
 static void divide(const float *x, float scale, size_t count, float *z)
 {
     fp_env saved = fp_env_enter();
-    for (size_t i = 0; i < count; i++) z[i] = scale > 0 ? x[i] / scale : 0;
+    for (size_t i = 0; i < count; i++) z[i] = divided(x[i], scale);
     fp_env_leave(saved);
 }
 
@@ -108,6 +106,15 @@ hlq_status hlq_row_encode(hlq_rows *rows, const float *x, float scale, uint64_t 
     *shrunk = 0;
     for (size_t v = 0; v < rows->vectors; v++) *shrunk += rows->shrinks[v] != 0;
     return HLQ_OK;
+}
+
+/* NaN or Inf where quantized numbers do not fit fp32. */
+static double error_of(const float *x, const float *quantized, size_t columns)
+{
+    fp_env saved = fp_env_enter();
+    double error = squared_distance(x, quantized, columns);
+    fp_env_leave(saved);
+    return error;
 }
 
 static void decode(const hlq_rows *rows, const hlq_hnlq *code, float *out)
@@ -135,15 +142,16 @@ void hlq_row_points(const hlq_rows *rows, float *points)
 hlq_status hlq_row_fit(hlq_rows *rows, size_t row, const float *x, float *scale, uint64_t *shrunk,
                        float *out)
 {
-    const double rms = hlq_row_rms(x, rows->columns);
-    double least = HUGE_VAL;
+    const float rms = hlq_row_rms(x, rows->columns);
+    double least = HUGE_VAL, step[HLQ_ROW_STEPS];
+    hlq_row_steps(step);
     *scale = 0;
     for (int k = 0; k < STEPS && rms > 0; k++) {
-        float candidate = (float)(rms * exp2((double)k / STEPS + first_octave));
-        if (!isfinite(candidate)) break;
+        float candidate = scale_at_step(rms, step[k]);
+        if (!is_size(candidate)) break;
         HLQ_TRY(hlq_row_encode(rows, x, candidate, shrunk));
         hlq_row_decode(rows, candidate, out);
-        double error = hlq_squared_distance(x, out, rows->columns); /* NaN or Inf beyond fp32 */
+        double error = error_of(x, out, rows->columns);
         if (!(error < least)) continue;
         least = error;
         *scale = candidate;

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from hlqtorch.lattices import D4, E8, Lattice, Zd
+from hlqtorch.nn import QLinear, QuantConfig
 from hlqtorch.quant import functional
 from hlqtorch.quant.lut import build_one_sided_LUT
 from torch import Tensor
@@ -227,6 +228,66 @@ def calls_are_captured(device: torch.device) -> Iterator[Case]:
     yield _same(result, expected, device), "a call on a stream that is late"
 
 
+D4_SPEC = ("D4", 4, 4, 2, 0.4, 1.0, 0, False)
+LAYER_SPECS = [
+    D4_SPEC,
+    ("D4", 4, 4, 2, 0.4, 1.0, 0, True),
+    ("E8", 8, 2, 4, 0.4, 1.0, 0, True),
+    ("Z", 1, 16, 2, 0.02, 1.0, 0, False),
+    ("Z", 8, 2, 5, 0.2, 1.0, 0, False),
+]
+
+
+def layers_are_the_hosts(device: torch.device) -> Iterator[Case]:
+    """Rows quantized, layers packed, unpacked and multiplied with, one- and two-sided."""
+    ops = torch.ops.hlq
+    for spec in LAYER_SPECS:
+        generator = torch.Generator().manual_seed(spec[1])
+        weight = torch.randn(200, 1000, generator=generator)
+        x = torch.randn(9, 1000, generator=generator)
+        x[3], x[4] = 0, x[4] * 1e20
+        there, x_there = weight.to(device), x.to(device)
+        for fit in (False, True):
+            on_host, results = (ops.rows_quantize(w, fit, *spec) for w in (weight, there))
+            yield _same(results, on_host, device), f"rows, fit {fit}, {spec}"
+        on_host, packed = ops.linear_pack(weight, *spec), ops.linear_pack(there, *spec)
+        yield _same(packed, on_host, device), f"packed, {spec}"
+        unpacked = [ops.linear_unpack(*layer[:2], 1000, *spec) for layer in (on_host, packed)]
+        yield _same(unpacked[1:], unpacked[:1], device), f"unpacked, {spec}"
+        for depth in (None, 1, spec[3]):
+            given = (depth, 0.7, 16, *spec)
+            expected = ops.linear_forward(x, *on_host[:2], *given)
+            results = ops.linear_forward(x_there, *packed[:2], *given)
+            yield _same(results, expected, device), f"product, activations {depth}, {spec}"
+
+
+def layers_are_used(device: torch.device) -> Iterator[Case]:
+    """Modules train and convert; many rows by a GEMM; NaN stays; calls are captured."""
+    config = QuantConfig(quantize_activations=True, lut_rows=4)
+    layer = QLinear(64, 32, device=device, config=config)
+    x = torch.randn(16, 64, device=device)
+    layer(x).sum().backward()
+    yield layer.weight.grad is not None and bool(layer.weight.grad.isfinite().all()), "gradients"
+    packed = layer.eval().convert()
+    for rows in (4, 16):
+        exact = layer(x[:rows])
+        close = torch.allclose(packed(x[:rows]), exact, rtol=1e-4, atol=1e-4)
+        yield close, f"a converted layer, {rows} rows"  # sums of fp32 in another order
+    x[1, 3] = torch.nan
+    is_bad = packed(x[:4]).isnan().all(-1)
+    yield is_bad.tolist() == [False, True, False, False], "a row with NaN gives NaN"
+    x[1, 3] = 0
+    expected = packed(x[:4]).clone()
+    graph, given = torch.cuda.CUDAGraph(), torch.zeros(4, 64, device=device)
+    torch.cuda.synchronize(device)
+    with torch.no_grad(), torch.cuda.graph(graph):
+        result = packed(given)
+    given.copy_(x[:4])
+    graph.replay()
+    torch.cuda.synchronize(device)
+    yield torch.equal(result, expected), "a captured product"
+
+
 def cases(device: torch.device) -> Iterator[Case]:
     """All of them, for a CUDA device."""
     yield from results_are_the_hosts(device)
@@ -235,3 +296,5 @@ def cases(device: torch.device) -> Iterator[Case]:
     yield from invalid_stays_invalid(device)
     yield from devices_are_not_mixed(device)
     yield from calls_are_captured(device)
+    yield from layers_are_the_hosts(device)
+    yield from layers_are_used(device)

@@ -15,6 +15,7 @@
 #include <ATen/ops/as_strided_native.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/view_native.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
@@ -128,6 +129,7 @@ const c10::impl::DeviceGuardImplRegistrar registrar(c10::DeviceType::CUDA, new G
 at::Tensor on(const at::Tensor &x, Device device)
 {
     return at::for_blob(x.data_ptr(), x.sizes())
+        .strides(x.strides())
         .deleter([x](void *) {})
         .options(x.options().device(device))
         .target_device(device)
@@ -186,6 +188,11 @@ at::Tensor &zero(at::Tensor &x)
     return x;
 }
 
+at::Tensor mm(const at::Tensor &a, const at::Tensor &b)
+{
+    return on(at::mm(as_host(a), as_host(b)), a.device());
+}
+
 } // namespace
 
 /* For stand_in_quantizer.c. */
@@ -206,6 +213,7 @@ TORCH_LIBRARY_IMPL(aten, CUDA, m)
     m.impl("empty_strided", empty_strided);
     m.impl("copy_", copy);
     m.impl("zero_", zero);
+    m.impl("mm", mm);
     m.impl("as_strided", at::native::as_strided_tensorimpl);
     m.impl("view", at::native::view);
 }

@@ -29,7 +29,8 @@ def load_library(folder: Path) -> ctypes.CDLL:
     (core,) = PACKAGE.glob("libhlqcomm.so*")
     name = core.name.replace("libhlqcomm", "libhlqcomm_cuda")
     source, target = HERE / "stand_in_quantizer.c", folder / name
-    flags = ["-std=c11", "-D_DEFAULT_SOURCE", "-shared", "-fPIC", f"-I{INCLUDE}"]
+    folders = (INCLUDE, INCLUDE.parent, INCLUDE.parents[1])  # public headers, and the library's own
+    flags = ["-std=c11", "-D_DEFAULT_SOURCE", "-shared", "-fPIC", *(f"-I{f}" for f in folders)]
     command = [os.environ.get("CC", "cc"), *flags, str(source), "-o", str(target), str(core)]
     subprocess.run([*command, f"-Wl,-soname,{name}"], check=True)
     library = ctypes.CDLL(str(target))
@@ -73,6 +74,69 @@ def operators(x: Tensor, z: Tensor) -> dict[str, Callable[[], tuple[Tensor, ...]
     }
 
 
+Layer = tuple[Tensor, Tensor]  # codes, scales
+
+
+def layer_operators(x: Tensor, weight: Tensor, layer: Layer) -> list[tuple[str, Callable]]:
+    """The function behind each call on rows or a linear layer, and the call."""
+    ops, spec = torch.ops.hlq, D4_SPEC
+    calls = torch.zeros(1, dtype=torch.int64)
+    return [
+        ("rows_quantize", lambda: ops.rows_quantize(x, False, *spec)),
+        ("rows_quantize", lambda: ops.rows_quantize(weight, True, *spec)),
+        ("rows_quantize", lambda: ops.rows_quantize_every(x, x, calls, 3, True, *spec)),
+        ("linear_unpack", lambda: (ops.linear_unpack(*layer, 8, *spec),)),
+        ("linear_forward", lambda: ops.linear_forward(x, *layer, None, 1.0, 3, *spec)),
+        ("linear_forward", lambda: ops.linear_forward(x, *layer, 1, 0.7, 3, *spec)),
+        ("linear_unpack", lambda: ops.linear_forward(x, *layer, None, 1.0, 2, *spec)),
+        ("rows_quantize", lambda: ops.linear_forward(x, *layer, 1, 0.7, 2, *spec)),
+        ("linear_forward", lambda: ops.linear_lut(x, weight, None, 1.0, *spec)),
+        ("linear_forward", lambda: ops.linear_lut(x, weight, 1, 0.7, *spec)),
+    ]
+
+
+def check_layers(library: ctypes.CDLL) -> None:
+    """So do those on rows and linear layers; packing is the host's, results are the device's."""
+    x, weight = torch.randn(3, 8) * 3, torch.randn(5, 8)
+    layer = torch.ops.hlq.linear_pack(weight, *D4_SPEC)
+    on_host = layer_operators(x, weight, layer[:2])
+    for device in (0, 1):
+        there = to_device(weight, device)
+        packed = torch.ops.hlq.linear_pack(there, *D4_SPEC)
+        check_same(packed, layer, device, "linear_pack")
+        on_device = layer_operators(to_device(x, device), there, packed[:2])
+        for (name, call), (_, expected) in zip(on_device, on_host, strict=True):
+            results = call()
+            assert library.stand_in_last() == name.encode(), (name, library.stand_in_last())
+            assert library.stand_in_last_device() == device, name
+            assert library.stand_in_last_stream() == STREAM + device, name
+            check_same(results, expected(), device, name)
+    assert library.stand_in_current() == 0, "the current device stays what it was"
+
+
+def check_layers_are_remembered(library: ctypes.CDLL) -> None:
+    """A layer is copied to its device once, and again after its codes have been written to."""
+    ops, x = torch.ops.hlq, to_device(torch.randn(2, 8), 1)
+    codes, scales, _ = ops.linear_pack(to_device(torch.randn(5, 8), 1), *D4_SPEC)
+    before = library.stand_in_copies()
+    for _ in range(3):
+        ops.linear_forward(x, codes, scales, None, 1.0, 2, *D4_SPEC)
+    assert library.stand_in_copies() == before + 1
+    codes.zero_()
+    y, _ = ops.linear_forward(x, codes, scales, None, 1.0, 2, *D4_SPEC)
+    assert library.stand_in_copies() == before + 2
+    assert torch.equal(to_host(y), torch.zeros(2, 5)), "codes of zeros"
+
+
+def check_same(
+    results: tuple[Tensor, ...], on_host: tuple[Tensor, ...], device: int, name: str
+) -> None:
+    for result, expected in zip(results, on_host, strict=True):
+        assert result.device == torch.device("cuda", device), name
+        assert result.dtype == expected.dtype, name
+        assert torch.equal(to_host(result), expected), name
+
+
 def check_operators(library: ctypes.CDLL) -> None:
     """Each calls its function, on the device and current stream of its tensors."""
     x, z = torch.randn(3, 7, 4), torch.randn(4)
@@ -84,10 +148,7 @@ def check_operators(library: ctypes.CDLL) -> None:
             assert library.stand_in_last() == name.encode(), (name, library.stand_in_last())
             assert library.stand_in_last_device() == device, name
             assert library.stand_in_last_stream() == STREAM + device, name
-            for result, expected in zip(results, on_host[name](), strict=True):
-                assert result.device == torch.device("cuda", device), name
-                assert result.dtype == expected.dtype, name
-                assert torch.equal(to_host(result), expected), name
+            check_same(results, on_host[name](), device, name)
     assert library.stand_in_current() == 0, "the current device stays what it was"
 
 
@@ -145,6 +206,19 @@ def check_refusals() -> None:
     assert refused(lambda: one_sided(table, b, D4(), 4, 2), "table of shape [7, 256] is on cpu")
     wrong = to_device(torch.full((3, 40), 4, dtype=torch.uint8), 0)
     assert refused(lambda: functional.pack_digits(wrong, 4), "[3, 40] has digits outside 0 ... 3")
+    weight, rows = to_device(torch.randn(5, 8), 1), to_device(torch.randn(2, 8), 0)
+    ops, calls = torch.ops.hlq, to_device(torch.zeros(1, dtype=torch.int64), 0)
+    codes, scales, _ = ops.linear_pack(weight, *D4_SPEC)
+    forward = ops.linear_forward
+    wrong = "; it must be on cuda:0"
+    assert refused(lambda: forward(rows, codes, scales, None, 1.0, 2, *D4_SPEC), "is on cuda:1; it")
+    here = to_device(to_host(codes), 0)
+    assert refused(lambda: forward(rows, here, scales, None, 1.0, 2, *D4_SPEC), "scales of shape")
+    assert refused(lambda: ops.linear_lut(rows, weight, None, 1.0, *D4_SPEC), wrong)
+    every = ops.rows_quantize_every
+    assert refused(lambda: every(rows, weight, calls, 2, True, *D4_SPEC), "kept of shape [5, 8] is")
+    other = to_device(to_host(calls), 1)
+    assert refused(lambda: every(rows, rows, other, 2, True, *D4_SPEC), "calls of shape [1] is on")
 
 
 def main() -> None:
@@ -156,6 +230,8 @@ def main() -> None:
     for index in range(2):
         torch.ops.stand_in.use_stream(STREAM + index, index)
     check_operators(library)
+    check_layers(library)
+    check_layers_are_remembered(library)
     check_alignment()
     check_tables(library)
     check_refusals()

@@ -4,11 +4,13 @@
  */
 #include <hlqcomm/cuda.h>
 
+#include <quantizer/linear.h>
+
 #include <stdlib.h>
 #include <string.h>
 
 static char last[64];
-static int last_device;
+static int last_device, copies;
 static hlq_stream last_stream;
 static int (*current)(void);
 static int tables; /* made so far */
@@ -17,6 +19,7 @@ HLQ_API void stand_in_use(int (*device)(void)) { current = device; }
 HLQ_API const char *stand_in_last(void) { return last; }
 HLQ_API int stand_in_last_device(void) { return last_device; }
 HLQ_API int stand_in_tables(void) { return tables; }
+HLQ_API int stand_in_copies(void) { return copies; } /* of layers, so far */
 HLQ_API long stand_in_last_stream(void) { return (long)(intptr_t)last_stream; }
 
 /* Digits lie where kernels want them, or it is no status of the library's. */
@@ -190,5 +193,100 @@ hlq_status hlq_cuda_lut_dot_one_sided(const float *table, const hlq_code *b, siz
         TRY(hlq_lut_dot_one_sided(table + i * vectors * info.layer_points, &code, vectors,
                                   &dot[i]));
     }
+    return HLQ_OK;
+}
+
+/* Linear layers -------------------------------------------------------------------------------- */
+
+enum { ROOM = 1024 /* of any workspace */ };
+
+struct hlq_cuda_linear {
+    hlq_linear *copy;
+    int device;
+};
+
+/* As note(), of a call with a workspace, and with a layer or none. */
+static hlq_status note_room(const char *name, const hlq_cuda_linear *linear, size_t bytes,
+                            const uint64_t *invalid, hlq_stream stream)
+{
+    TRY(note(name, NULL, stream));
+    const int is_here = !linear || linear->device == current();
+    return is_here && bytes == ROOM && !invalid ? HLQ_OK : HLQ_E_PENDING;
+}
+
+size_t hlq_cuda_rows_workspace(size_t rows, size_t columns, int fit)
+{
+    (void)rows, (void)columns, (void)fit;
+    return ROOM;
+}
+
+hlq_status hlq_cuda_rows_quantize(const hlq_quantizer *quantizer, const float *x, size_t rows,
+                                  size_t columns, int fit, float *out, uint64_t *shrunk,
+                                  uint64_t *invalid, void *workspace, size_t bytes,
+                                  hlq_stream stream)
+{
+    uint64_t here;
+    TRY(note_room("rows_quantize", NULL, bytes, invalid, stream));
+    memset(workspace, 0x55, bytes);
+    TRY(hlq_rows_quantize(quantizer, x, rows, columns, fit, out, &here));
+    *shrunk += here;
+    return HLQ_OK;
+}
+
+static hlq_status copy_layer(const hlq_linear *linear, hlq_linear **copy)
+{
+    const size_t layers = linear->blocks * (size_t)linear->quantizer->params.depth;
+    uint8_t *indices = malloc(linear->out * layers + 1);
+    float *scales = malloc(linear->out * sizeof *scales + 1);
+    hlq_status status = indices && scales ? HLQ_OK : HLQ_E_NOMEM;
+    if (status == HLQ_OK) status = hlq_linear_save(linear, indices, scales);
+    if (status == HLQ_OK) {
+        status = hlq_linear_load(linear->quantizer, indices, scales, linear->out, linear->in, copy);
+    }
+    free(indices);
+    free(scales);
+    return status;
+}
+
+hlq_status hlq_cuda_linear_create(const hlq_linear *linear, hlq_cuda_linear **on_device)
+{
+    hlq_cuda_linear *made = calloc(1, sizeof *made);
+    if (!made) return HLQ_E_NOMEM;
+    made->device = current();
+    copies++;
+    *on_device = made;
+    return copy_layer(linear, &made->copy);
+}
+
+void hlq_cuda_linear_destroy(hlq_cuda_linear *linear)
+{
+    hlq_linear_destroy(linear->copy);
+    free(linear);
+}
+
+hlq_status hlq_cuda_linear_unpack(const hlq_cuda_linear *linear, size_t first_row, size_t rows,
+                                  float *weight, hlq_stream stream)
+{
+    TRY(note_room("linear_unpack", linear, ROOM, NULL, stream));
+    return hlq_linear_unpack(linear->copy, first_row, rows, weight);
+}
+
+size_t hlq_cuda_linear_workspace(const hlq_cuda_linear *linear, const hlq_quantizer *activation,
+                                 size_t batch)
+{
+    (void)linear, (void)activation, (void)batch;
+    return ROOM;
+}
+
+hlq_status hlq_cuda_linear_forward(const hlq_cuda_linear *linear, const hlq_quantizer *activation,
+                                   const float *x, size_t batch, float *y, uint64_t *overloads,
+                                   uint64_t *invalid, void *workspace, size_t bytes,
+                                   hlq_stream stream)
+{
+    uint64_t here;
+    TRY(note_room("linear_forward", linear, bytes, invalid, stream));
+    memset(workspace, 0x55, bytes);
+    TRY(hlq_linear_forward(linear->copy, activation, x, batch, y, &here, 1));
+    *overloads += here;
     return HLQ_OK;
 }

@@ -29,7 +29,14 @@ namespace hlqtorch {
     X(lut_create)                                                                                  \
     X(lut_dot)                                                                                     \
     X(lut_build_one_sided)                                                                         \
-    X(lut_dot_one_sided)
+    X(lut_dot_one_sided)\
+    X(rows_workspace)                                                                              \
+    X(rows_quantize)                                                                               \
+    X(linear_create)                                                                               \
+    X(linear_destroy)                                                                              \
+    X(linear_unpack)                                                                               \
+    X(linear_workspace)                                                                            \
+    X(linear_forward)
 
 struct CudaQuantizer {
 #define DECLARE(name) decltype(&hlq_cuda_##name) name = nullptr;

@@ -40,7 +40,7 @@ struct Entry {
     Moment codes, scales;
     Spec spec;
     int64_t in_features;
-    LinearPointer linear;
+    Linear linear;
 
     bool matches(const Entry &other) const
     {
@@ -52,12 +52,14 @@ struct Entry {
 /* One entry for each start of codes; entries whose memory is gone leave when another comes. */
 class Linears {
 public:
-    LinearPointer find(const Entry &wanted)
+    std::optional<Linear> find(const Entry &wanted)
     {
         std::lock_guard<std::mutex> lock(mutex_);
         const auto found = entries_.find(key(wanted));
-        return found != entries_.end() && found->second.matches(wanted) ? found->second.linear
-                                                                        : nullptr;
+        if (found == entries_.end() || !found->second.matches(wanted)) {
+            return std::nullopt;
+        }
+        return found->second.linear;
     }
     void keep(Entry entry)
     {
@@ -79,8 +81,7 @@ private:
 LinearPointer load(const Spec &spec, const Tensor &codes, const Tensor &scales, int64_t in_features)
 {
     const QuantizerPointer quantizer = quantizer_of(spec);
-    check_type("codes", codes, at::kByte);
-    const Tensor scale = numbers("scales", scales);
+    const Tensor scale = numbers("scales", scales, scales.device()).cpu();
     const int64_t out_features = scale.numel();
     const int64_t points = layer_points(quantizer);
     if (points > 256) {
@@ -88,7 +89,7 @@ LinearPointer load(const Spec &spec, const Tensor &codes, const Tensor &scales, 
                       " have " + std::to_string(points) + " indices a layer; 256 is the most");
     }
     const int64_t layers = out_features * (in_features / spec.dim) * spec.depth;
-    const Tensor indices = digits_unpack(codes, points, layers);
+    const Tensor indices = digits_unpack(codes.cpu(), points, layers);
     hlq_linear *linear = nullptr;
     check(hlq_linear_load(quantizer.get(), indices.const_data_ptr<uint8_t>(),
                           scale.const_data_ptr<float>(), out_features, in_features, &linear));
@@ -97,10 +98,10 @@ LinearPointer load(const Spec &spec, const Tensor &codes, const Tensor &scales, 
 
 } // namespace
 
-LinearPointer linear_from_weight(const Spec &spec, const Tensor &weight)
+LinearPointer packed_weight(const Spec &spec, const Tensor &weight)
 {
     const QuantizerPointer quantizer = quantizer_of(spec);
-    const Tensor from = numbers("weight", weight);
+    const Tensor from = numbers("weight", weight, weight.device()).cpu();
     if (from.dim() != 2) {
         throw invalid("weight of shape " + shape_of(weight) + " must be [out, in]");
     }
@@ -110,20 +111,41 @@ LinearPointer linear_from_weight(const Spec &spec, const Tensor &weight)
     return LinearPointer(linear, hlq_linear_destroy);
 }
 
-LinearPointer linear_from_codes(const Spec &spec, const Tensor &codes, const Tensor &scales,
-                                int64_t in_features)
+Linear linear_on(at::Device device, const LinearPointer &linear)
 {
-    static Linears linears;
+    hlq_linear_info info = {};
+    info.struct_bytes = sizeof info;
+    check(hlq_linear_describe(linear.get(), &info));
+    Linear made = {static_cast<int64_t>(info.out_features), static_cast<int64_t>(info.in_features),
+                   nullptr, nullptr};
+    if (device.is_cpu()) {
+        made.host = linear;
+        return made;
+    }
+    const c10::DeviceGuard guard(device);
+    hlq_cuda_linear *copy = nullptr;
+    check(cuda_quantizer().linear_create(linear.get(), &copy));
+    made.cuda.reset(copy, cuda_quantizer().linear_destroy);
+    return made;
+}
+
+Linear linear_from_codes(const Spec &spec, const Tensor &codes, const Tensor &scales,
+                         int64_t in_features, at::Device device)
+{
+    /* Never destroyed: when the process ends, CUDA may be gone before. */
+    static Linears &linears = *new Linears;
+    check_type("codes", codes, at::kByte, device);
+    check_device("scales", scales, device);
     /* Tensors of inference mode do not count writes, so nothing can be remembered of them. */
     if (codes.is_inference() || scales.is_inference()) {
-        return load(spec, codes, scales, in_features);
+        return linear_on(device, load(spec, codes, scales, in_features));
     }
-    Entry entry = {Moment(codes), Moment(scales), spec, in_features, nullptr};
-    if (LinearPointer found = linears.find(entry)) {
-        return found;
+    Entry entry = {Moment(codes), Moment(scales), spec, in_features, {}};
+    if (const std::optional<Linear> found = linears.find(entry)) {
+        return *found;
     }
-    LinearPointer linear = load(spec, codes, scales, in_features);
-    entry.linear = linear;
+    entry.linear = linear_on(device, load(spec, codes, scales, in_features));
+    const Linear linear = entry.linear;
     linears.keep(std::move(entry));
     return linear;
 }

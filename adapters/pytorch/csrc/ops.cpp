@@ -28,29 +28,29 @@ std::string named(const char *what, const Tensor &tensor)
     return std::string(what) + " of shape " + shape_of(tensor);
 }
 
-void check_device(const std::string &name, const Tensor &tensor, at::Device device)
+} // namespace
+
+void check_device(const char *what, const Tensor &tensor, at::Device device)
 {
     if (device.is_cpu() ? !tensor.is_cpu() : tensor.device() != device) {
-        throw invalid(name + " is on " + tensor.device().str() + "; it must be on " + device.str());
+        throw invalid(named(what, tensor) + " is on " + tensor.device().str() + "; it must be on " +
+                      device.str());
     }
 }
 
-} // namespace
-
 void check_type(const char *what, const Tensor &tensor, at::ScalarType type, at::Device device)
 {
-    const std::string name = named(what, tensor);
-    check_device(name, tensor, device);
+    check_device(what, tensor, device);
     if (tensor.scalar_type() != type) {
-        throw invalid(name + " is " + c10::toString(tensor.scalar_type()) + "; it must be " +
-                      c10::toString(type));
+        throw invalid(named(what, tensor) + " is " + c10::toString(tensor.scalar_type()) +
+                      "; it must be " + c10::toString(type));
     }
 }
 
 Tensor numbers(const char *what, const Tensor &tensor, at::Device device)
 {
     const std::string name = named(what, tensor);
-    check_device(name, tensor, device);
+    check_device(what, tensor, device);
     if (!tensor.is_floating_point()) {
         throw invalid(name + " is " + c10::toString(tensor.scalar_type()) +
                       "; it must be of a floating type");
@@ -174,8 +174,8 @@ TORCH_LIBRARY(hlq, m)
 
 namespace hlqtorch {
 
-/* Those that work where their tensors are. */
-static void implement_everywhere(torch::Library &m)
+/* All work where their tensors are. */
+static void implement(torch::Library &m)
 {
     m.impl("nearest", kernel<&nearest>::call);
     m.impl("encode", with_spec<&encode>::call);
@@ -190,14 +190,6 @@ static void implement_everywhere(torch::Library &m)
     m.impl("lut_dot", with_spec<&lut_dot>::call);
     m.impl("lut_one_sided", with_spec<&lut_one_sided>::call);
     m.impl("lut_dot_one_sided", with_spec<&lut_dot_one_sided>::call);
-}
-
-} // namespace hlqtorch
-
-TORCH_LIBRARY_IMPL(hlq, CPU, m)
-{
-    using namespace hlqtorch;
-    implement_everywhere(m);
     m.impl("rows_quantize", with_spec<&rows_quantize>::call);
     m.impl("rows_quantize_every", with_spec<&rows_quantize_every>::call);
     m.impl("linear_pack", with_spec<&linear_pack>::call);
@@ -206,5 +198,7 @@ TORCH_LIBRARY_IMPL(hlq, CPU, m)
     m.impl("linear_lut", with_spec<&linear_lut>::call);
 }
 
-/* Of other operators torch says that CUDA has none. */
-TORCH_LIBRARY_IMPL(hlq, CUDA, m) { hlqtorch::implement_everywhere(m); }
+} // namespace hlqtorch
+
+TORCH_LIBRARY_IMPL(hlq, CPU, m) { hlqtorch::implement(m); }
+TORCH_LIBRARY_IMPL(hlq, CUDA, m) { hlqtorch::implement(m); }

@@ -53,6 +53,9 @@ inline const uint8_t *bytes_or_null(const Tensor &tensor)
     return tensor.defined() ? tensor.const_data_ptr<uint8_t>() : nullptr;
 }
 
+/* Throws if it is not there. */
+void check_device(const char *what, const Tensor &tensor, at::Device device);
+
 /* Throws unless the tensor is of that type. */
 void check_type(const char *what, const Tensor &tensor, at::ScalarType type,
                 at::Device device = HOST);

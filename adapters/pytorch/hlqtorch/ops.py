@@ -1,8 +1,8 @@
 """What torch must know of the operators ``torch.ops.hlq`` besides how to run them.
 
-The operators themselves, compiled in csrc/ops.cpp, work on host tensors; those on vectors, digits
-and tables on CUDA tensors, too, all but those of rows and linear layers. Here are their fake
-kernels (shapes and types alone: for torch.compile and the meta device) and their derivatives.
+The operators themselves, compiled in csrc/ops.cpp, work on tensors of the host and of CUDA devices.
+Here are their fake kernels (shapes and types alone: for torch.compile and the meta device) and
+their derivatives.
 Everything that rounds has the derivative of the identity: the straight-through estimator.
 
 An operator names its quantizer by the eight arguments at its end, a ``Spec``.

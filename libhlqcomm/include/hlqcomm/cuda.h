@@ -11,7 +11,7 @@
  *    host's. Everything stays allocated until the stream has come past the work.
  *  - a call only adds its work to the stream (NULL: the default stream) and returns. It neither
  *    allocates nor waits, and can be captured into a graph. HLQ_OK says that this was possible.
- *    (hlq_cuda_lut_create() is another matter.)
+ *    (Only what makes tables and layers, or destroys them, is otherwise.)
  *  - nothing can be refused for what memory holds. What is invalid stays so, visibly, in all
  *    numbers of its vector:
  *
@@ -25,6 +25,7 @@
  *      a flat value ≥ q^depth          from_flat: all bits of the digits are one
  *      NaN, or a number beyond ±2^20   nearest: NaN
  *      a word ≥ q^k                    unpack: all bits of its digits are one
+ *      NaN or Inf in a row of x        rows_quantize, linear_forward: the row of the result is NaN
  *
  *    Digits with all bits one are invalid in turn, but for q = 256, where no byte is. Packed
  *    digits have no room for what is none: hlq_cuda_digits_pack() counts it.
@@ -150,6 +151,64 @@ HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_lut_dot_one_sided(const float *table, c
                                                            size_t batch, size_t vectors,
                                                            double *dot, uint64_t *invalid,
                                                            hlq_stream stream);
+
+/* Rows and linear layers ---------------------------------------------------------------------- */
+
+/*
+ * hlq_rows_quantize(); out == x works. *shrunk grows by vectors that were shrunk until they fit.
+ * Rows that the host refuses become NaN, and *invalid grows by their number: those with NaN or Inf,
+ * with a vector that does not fit however much it is shrunk, or with fit, with quantized numbers
+ * that fp32 does not hold. *shrunk may count some vectors of them.
+ *
+ * workspace: `bytes` of the device's memory, aligned to 256 bytes, at least as many as
+ * hlq_cuda_rows_workspace() says: a little for each row that is worked on at once, and with fit the
+ * rows themselves: up to 4 MiB, or one, if that is longer. Its content is undefined before and
+ * afterwards, and nobody else may use it before the stream has come past the work. NULL if 0 bytes
+ * are needed.
+ */
+HLQ_API size_t hlq_cuda_rows_workspace(size_t rows, size_t columns, int fit);
+HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_rows_quantize(const hlq_quantizer *quantizer,
+                                                       const float *x, size_t rows, size_t columns,
+                                                       int fit, float *out, uint64_t *shrunk,
+                                                       uint64_t *invalid, void *workspace,
+                                                       size_t bytes, hlq_stream stream);
+
+/* A linear layer on the device where it was made; as immutable as other handles. */
+typedef struct hlq_cuda_linear hlq_cuda_linear;
+
+/*
+ * Copies a layer, which may be destroyed afterwards, to the current device. It allocates there and
+ * waits until all has arrived; _destroy() waits, as cudaFree() does, until the device has done its
+ * work. So neither can be captured. HLQ_E_NOMEM also if the device has no memory.
+ */
+HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_linear_create(const hlq_linear *linear,
+                                                       hlq_cuda_linear **on_device);
+HLQ_API void hlq_cuda_linear_destroy(hlq_cuda_linear *linear); /* NULL is fine */
+
+/* hlq_linear_unpack(). */
+HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_linear_unpack(const hlq_cuda_linear *linear,
+                                                       size_t first_row, size_t rows, float *weight,
+                                                       hlq_stream stream);
+
+/*
+ * hlq_linear_forward(), for small batches. *overloads, required if activation is set, grows by the
+ * activation vectors that were shrunk until they fit. Rows of x with NaN or Inf, or with a vector
+ * that does not fit however much it is shrunk, give rows of y that are NaN; *invalid grows by their
+ * number.
+ *
+ * workspace: as for hlq_cuda_rows_quantize(), of hlq_cuda_linear_workspace() bytes. Eight rows of x
+ * are worked on at once, so it does not grow with the batch beyond that; its largest part are
+ * tables, for each row 256 × 1 to 3 bytes for each block of in / dim. 0 also if the activation does
+ * not fit the layer, which hlq_cuda_linear_forward() says.
+ */
+HLQ_API size_t hlq_cuda_linear_workspace(const hlq_cuda_linear *linear,
+                                         const hlq_quantizer *activation, size_t batch);
+HLQ_API HLQ_MUST_USE hlq_status hlq_cuda_linear_forward(const hlq_cuda_linear *linear,
+                                                        const hlq_quantizer *activation,
+                                                        const float *x, size_t batch, float *y,
+                                                        uint64_t *overloads, uint64_t *invalid,
+                                                        void *workspace, size_t bytes,
+                                                        hlq_stream stream);
 
 #ifdef __cplusplus
 }

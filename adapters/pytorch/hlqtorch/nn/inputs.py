@@ -8,11 +8,12 @@ from ..ops import check_vectors
 
 def check_input(x: Tensor, in_features: int) -> None:
     """Raises ValueError for what no linear layer of so many features takes."""
-    check_vectors("x", x, 1)
+    check_vectors("x", x, 1, or_cuda=True)
     if x.shape[-1] != in_features:
         raise ValueError(f"x of shape {list(x.shape)} must have a last dimension of {in_features}")
 
 
 def autocast(x: Tensor) -> Tensor:
     """What nn.Linear would see of x under torch.autocast."""
-    return x.to(torch.get_autocast_dtype("cpu")) if torch.is_autocast_enabled("cpu") else x
+    kind = "cuda" if x.device.type == "cuda" else "cpu"
+    return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x

@@ -16,7 +16,8 @@ class PackedLinear(nn.Module):
 
     Up to config.lut_rows rows of x are multiplied by table look-ups; more by decoding the weights
     first. Gradients flow to x and bias, not to the codes. The look-ups work on another order of
-    the codes, made at the first forward and kept beside them.
+    the codes, made at the first forward and kept beside them: by the host, also for a CUDA device,
+    where a forward can be captured once another was done. There rows of x with NaN or Inf give NaN.
 
     Args:
         in_features, out_features, bias: as for nn.Linear.

@@ -34,9 +34,13 @@ class QLinear(nn.Linear):
             were shrunk until they did, an int64 scalar; None before.
         shrunk_activations: the same of the activations.
 
+    On CUDA devices nobody waits to raise ValueError for NaN or Inf: rows that hold them become NaN.
+    There quantize_every > 1 waits once a forward, for a counter, and use_lut_mac packs the weights
+    on the host each time; neither can be captured.
+
     Raises:
-        ValueError: parameters that no quantizer has; in forward: NaN or Inf, tensors not in host
-            memory, shapes that do not fit.
+        ValueError: parameters that no quantizer has; in forward: NaN or Inf on the host, tensors of
+            several devices, shapes that do not fit.
     """
 
     def __init__(
