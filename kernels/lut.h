@@ -5,8 +5,8 @@
  *
  *   integers of one scale   exact over runs of HLQ_RUN_VECTORS vectors; each run's sum, times the
  *                           scale, is added to the total in double, in order
- *   everything else         vector v has lane v mod 32. Terms are scaled in double and added to
- *                           their lane's sum in order; then lane i + 16 to i, i + 8 to i, … i + 1
+ *   everything else         terms are scaled in double; body/lane_sums.h, where vector v has lane
+ *                           v mod 32
  */
 #ifndef HLQ_KERNELS_LUT_H
 #define HLQ_KERNELS_LUT_H
@@ -14,7 +14,6 @@
 #include "hnlq.h"
 
 enum {
-    HLQ_SUM_LANES = 32,
     /* Entries are at most 2^15 and the weights of a vector add up to less than 2^32, so that the
        integers of a run fit 64 bits. */
     HLQ_RUN_VECTORS = 1 << 15,

@@ -1,7 +1,7 @@
 /*
  * All-reduce on threads against the fp64 model: the cases of all_reduce_cases.h for 1 to 17 ranks,
- * and again with every kernel variant, which changes no bit. With the argument "large", one tensor
- * of more than 2^31 bytes instead.
+ * and again with every kernel variant, which changes no bit. With the argument "every", for each
+ * number of ranks between; with "large", one tensor of more than 2^31 bytes instead.
  */
 #include "all_reduce_cases.h"
 #include "large_tensor.h"
@@ -17,7 +17,8 @@ int main(int argc, char **argv)
         ranks_as_threads(3, check_all_cases, &digest);
         printf("digest %" PRIx64 "\n", digest);
     } else {
-        for (int n = 1; n <= 17; n += FEWER_CASES ? n : 1) {
+        const int every = argc > 1 && strcmp(argv[1], "every") == 0;
+        for (int n = 1; n <= 17; n += FEWER_CASES ? n : every || n < 5 ? 1 : 4) {
             ranks_as_threads(n, check_all_cases, NULL);
         }
         every_variant_gives_the_same_bits(argv[0]);

@@ -1,9 +1,7 @@
 /*
  * A row of numbers before it is coded or multiplied: its size, what it is divided by, and what
- * products with it need. The host and GPUs compile this one: each operation rounded, and sums of
- * double in an order that 32 lanes can keep, whether they are threads or not:
- *
- *     lane l adds what stands at l, l + 32, l + 64 … in turn; then lanes 16 apart, 8, 4, 2, 1
+ * products with it need. The host and GPUs compile this one: each operation rounded, and sums in
+ * the order of lane_sums.h.
  *
  * Where lanes are threads, a warp has a row, and all of its lanes get what a function returns. The
  * host has refused NaN and Inf before; here they make a size that is not finite, and x counts as 0.
@@ -11,7 +9,7 @@
 #ifndef HLQ_BODY_ROWS_H
 #define HLQ_BODY_ROWS_H
 
-#include "plain.h"
+#include "lane_sums.h"
 
 #include "../look_up.h"
 
@@ -19,20 +17,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { ROW_LANES = 32 };
-
 #ifdef HLQ_LANES_ARE_THREADS
-enum { LANES_HERE = 1 }; /* from first_lane() on */
-
-HLQ_PLAIN int first_lane(void) { return lane(); }
-
-HLQ_PLAIN double sum_of_lanes(const double sum[LANES_HERE])
-{
-    double all = sum[0];
-    for (int d = 16; d; d /= 2) all += __shfl_xor_sync(WHOLE_WARP, all, d);
-    return all;
-}
-
 /* Of numbers ≥ 0. */
 HLQ_PLAIN double most_of_lanes(const double most[LANES_HERE])
 {
@@ -49,18 +34,6 @@ HLQ_PLAIN uint32_t most_bits_of_lanes(const uint32_t most[LANES_HERE])
     return __reduce_max_sync(WHOLE_WARP, most[0]);
 }
 #else
-enum { LANES_HERE = ROW_LANES };
-
-HLQ_PLAIN int first_lane(void) { return 0; }
-
-HLQ_PLAIN double sum_of_lanes(double sum[LANES_HERE])
-{
-    for (int d = 16; d; d /= 2) {
-        for (int l = 0; l < d; l++) sum[l] += sum[l + d];
-    }
-    return sum[0];
-}
-
 HLQ_PLAIN double most_of_lanes(const double most[LANES_HERE])
 {
     double all = most[0];
@@ -80,7 +53,7 @@ HLQ_PLAIN uint32_t most_bits_of_lanes(const uint32_t most[LANES_HERE])
 HLQ_PLAIN int lanes_in(size_t first, size_t count)
 {
     const size_t left = count - first;
-    const int in_all = left < ROW_LANES ? (int)left : (int)ROW_LANES;
+    const int in_all = left < HLQ_SUM_LANES ? (int)left : (int)HLQ_SUM_LANES;
     const int here = in_all - first_lane();
     return here < LANES_HERE ? here : (int)LANES_HERE;
 }
@@ -91,7 +64,7 @@ HLQ_PLAIN int lanes_in(size_t first, size_t count)
 HLQ_PLAIN float root_mean_square(const float *x, size_t columns)
 {
     double sum[LANES_HERE] = {0};
-    for (size_t i = 0; i < columns; i += ROW_LANES) {
+    for (size_t i = 0; i < columns; i += HLQ_SUM_LANES) {
         const float *at = x + i + first_lane();
         for (int l = 0, here = lanes_in(i, columns); l < here; l++) sum[l] += (double)at[l] * at[l];
     }
@@ -101,7 +74,7 @@ HLQ_PLAIN float root_mean_square(const float *x, size_t columns)
 HLQ_PLAIN double squared_distance(const float *x, const float *y, size_t count)
 {
     double sum[LANES_HERE] = {0};
-    for (size_t i = 0; i < count; i += ROW_LANES) {
+    for (size_t i = 0; i < count; i += HLQ_SUM_LANES) {
         const size_t at = i + (size_t)first_lane();
         for (int l = 0, here = lanes_in(i, count); l < here; l++) {
             double difference = (double)x[at + l] - (double)y[at + l];
@@ -115,7 +88,7 @@ HLQ_PLAIN double squared_distance(const float *x, const float *y, size_t count)
 HLQ_PLAIN float largest_magnitude(const float *x, size_t columns)
 {
     uint32_t most[LANES_HERE] = {0};
-    for (size_t i = 0; i < columns; i += ROW_LANES) {
+    for (size_t i = 0; i < columns; i += HLQ_SUM_LANES) {
         const float *at = x + i + first_lane();
         for (int l = 0, here = lanes_in(i, columns); l < here; l++) {
             uint32_t bits;
@@ -151,7 +124,7 @@ HLQ_PLAIN hlq_look_up_row one_sided_row(const hlq_one_sided *of, const float *x,
     const size_t dim = (size_t)of->dim, blocks = columns / dim;
     const float most = largest_magnitude(x, columns);
     double longest2[LANES_HERE] = {0};
-    for (size_t b = 0; b < blocks; b += ROW_LANES) {
+    for (size_t b = 0; b < blocks; b += HLQ_SUM_LANES) {
         for (int l = 0, here = lanes_in(b, blocks); l < here; l++) {
             const size_t first = (b + (size_t)(first_lane() + l)) * dim;
             double norm2 = 0;
@@ -183,7 +156,7 @@ HLQ_PLAIN hlq_look_up_row two_sided_row(const hlq_two_sided *of, const float *po
     hlq_look_up_row row = {1, of->beta * rms, 0};
     for (size_t j = 0; of->centred && j < dim; j++) {
         double sum[LANES_HERE] = {0};
-        for (size_t b = 0; b < blocks; b += ROW_LANES) {
+        for (size_t b = 0; b < blocks; b += HLQ_SUM_LANES) {
             const float *at = point + (b + (size_t)first_lane()) * dim + j;
             for (int l = 0, here = lanes_in(b, blocks); l < here; l++) sum[l] += at[l * dim];
         }

@@ -32,6 +32,7 @@ HLQ_BODY uint32_t layer_index(lut_layers of, int m)
     return is_bad ? 0 : index;
 }
 
+#include "../body/lane_sums.h"
 #include "../body/lut_dot.h"
 #include "../body/one_sided.h"
 
@@ -52,13 +53,6 @@ HLQ_BODY double scale_at(const hlq_cuda_lut_side *side, size_t v, bool *is_bad)
     int step = side->retries ? side->retries[v] : 0;
     *is_bad |= step >= side->tries;
     return side->scale[step < side->tries ? step : 0];
-}
-
-/* All lanes have the sum. */
-HLQ_BODY double add_lanes(double x)
-{
-    for (int d = HLQ_SUM_LANES / 2; d; d /= 2) x = x + __shfl_xor_sync(WHOLE_WARP, x, d);
-    return x;
 }
 
 HLQ_BODY int64_t add_integers_of_lanes(int64_t x)
@@ -120,7 +114,7 @@ HLQ_BODY double dot_scaled(const hlq_cuda_lut_dots *d, size_t first, bool *is_ba
                                 : (double)integers_of_vector<dim, wide>(d, v, is_bad);
         sum += term * scale;
     }
-    return add_lanes(sum);
+    return sum_of_lanes(&sum);
 }
 
 /* NaN, and a count of one, if it is bad in any lane. */
@@ -160,7 +154,7 @@ template <int dim, int wide> HLQ_BODY void add_rows(hlq_share share, const hlq_c
             sum += add_row(r->table + v * r->side, r->b.depth, r->to.q, &b) * scale;
             is_bad |= b.is_bad;
         }
-        store_product(&r->to, i, add_lanes(sum), is_bad, &count);
+        store_product(&r->to, i, sum_of_lanes(&sum), is_bad, &count);
     }
     add_count(r->to.bad, count);
 }

@@ -33,55 +33,31 @@ struct hlq_cuda_linear {
 /* Making and breaking ------------------------------------------------------------------------- */
 
 /* What a layer has on the device. */
-typedef struct part {
-    const void *from;
-    size_t bytes, at;
-} part;
-
 enum { INDICES, SCALES, SUMS, POINTS, CENTRED_POINTS, PARTS };
 
-static size_t parts_of(const hlq_linear *linear, part parts[PARTS])
+static void set_parts(const hlq_linear *linear, hlq_cuda_copy parts[PARTS])
 {
     const size_t dim = (size_t)linear->quantizer->params.dim;
     const size_t sums = linear->sums ? linear->out * dim : 0;
     size_t bytes = 0;
-    parts[INDICES] = (part){linear->indices, linear->tiles * hlq_linear_tile_bytes(linear), 0};
-    parts[SCALES] = (part){linear->scales, linear->out * sizeof *linear->scales, 0};
-    parts[SUMS] = (part){linear->sums, sums * sizeof *linear->sums, 0};
-    parts[POINTS] = (part){&linear->points, sizeof linear->points, 0};
-    parts[CENTRED_POINTS] = (part){&linear->centred_points, sizeof linear->centred_points, 0};
+    parts[INDICES] =
+        (hlq_cuda_copy){linear->indices, linear->tiles * hlq_linear_tile_bytes(linear), 0};
+    parts[SCALES] = (hlq_cuda_copy){linear->scales, linear->out * sizeof *linear->scales, 0};
+    parts[SUMS] = (hlq_cuda_copy){linear->sums, sums * sizeof *linear->sums, 0};
+    parts[POINTS] = (hlq_cuda_copy){&linear->points, sizeof linear->points, 0};
+    parts[CENTRED_POINTS] =
+        (hlq_cuda_copy){&linear->centred_points, sizeof linear->centred_points, 0};
     for (int i = 0; i < PARTS; i++) parts[i].at = hlq_cuda_part(&bytes, parts[i].bytes);
-    return bytes;
 }
 
 /* Waits until all is there. */
-static hlq_status copy_parts(const part parts[PARTS], char *memory)
-{
-    hlq_stream stream;
-    HLQ_TRY(hlq_cuda_launched(hlq_cuda_runtime.stream_create(&stream)));
-    int error = 0;
-    for (int i = 0; i < PARTS && !error; i++) {
-        if (!parts[i].bytes) continue;
-        error = hlq_cuda_runtime.copy(memory + parts[i].at, parts[i].from, parts[i].bytes, stream);
-    }
-    if (!error) error = hlq_cuda_runtime.stream_synchronize(stream);
-    hlq_cuda_runtime.stream_destroy(stream);
-    return hlq_cuda_launched(error);
-}
-
 static hlq_status fill(hlq_cuda_linear *made, const hlq_linear *linear)
 {
-    part parts[PARTS];
-    const size_t bytes = parts_of(linear, parts);
+    hlq_cuda_copy parts[PARTS];
+    set_parts(linear, parts);
     HLQ_TRY(hlq_cuda_launched(hlq_cuda_runtime.get_device(&made->device)));
-    const int error = hlq_cuda_runtime.allocate(&made->memory, bytes);
-    if (error == HLQ_CUDA_NO_MEMORY) {
-        return hlq_quantizer_fail(HLQ_E_NOMEM, "no memory for a layer of %zu bytes on device %d",
-                                  bytes, made->device);
-    }
-    HLQ_TRY(hlq_cuda_launched(error));
+    HLQ_TRY(hlq_cuda_copied("a layer", parts, PARTS, &made->memory));
     char *memory = made->memory;
-    HLQ_TRY(copy_parts(parts, memory));
     made->quantizer = *linear->quantizer;
     made->layer = *linear;
     made->layer.quantizer = &made->quantizer;

@@ -4,7 +4,7 @@
  */
 #include <hlqcomm/cuda.h>
 
-#include "cuda_checks.h"
+#include "cuda_room.h"
 #include "lut.h"
 
 #include <kernels/cuda/cuda_lut.h>
@@ -20,18 +20,6 @@ struct hlq_cuda_lut {
     hlq_lut table; /* whose entries are on the device */
 };
 
-/* Waits, on a stream of its own: others may capture theirs, or have work that waits for it. */
-static int copy_entries(void *to, const void *from, size_t bytes)
-{
-    hlq_stream stream;
-    int error = hlq_cuda_runtime.stream_create(&stream);
-    if (error) return error;
-    error = hlq_cuda_runtime.copy(to, from, bytes, stream);
-    if (!error) error = hlq_cuda_runtime.stream_synchronize(stream);
-    const int ended = hlq_cuda_runtime.stream_destroy(stream);
-    return error ? error : ended;
-}
-
 hlq_status hlq_cuda_lut_create(const hlq_lut *lut, hlq_cuda_lut **cuda_lut)
 {
     hlq_lut_info info = {.struct_bytes = sizeof info};
@@ -39,20 +27,14 @@ hlq_status hlq_cuda_lut_create(const hlq_lut *lut, hlq_cuda_lut **cuda_lut)
     *cuda_lut = NULL;
     if (!lut) return hlq_quantizer_fail(HLQ_E_INVALID, "lut is NULL");
     HLQ_TRY(hlq_lut_describe(lut, &info));
+    const hlq_cuda_copy entries = {info.entries, info.bytes, 0};
     hlq_cuda_lut *made = malloc(sizeof *made);
     if (!made) return hlq_quantizer_fail(HLQ_E_NOMEM, "no memory for a table's handle");
     made->table = *lut;
-    made->table.entries.any = NULL;
-    int error = hlq_cuda_runtime.allocate(&made->table.entries.any, info.bytes);
-    if (!error) error = copy_entries(made->table.entries.any, info.entries, info.bytes);
-    if (!error) {
-        *cuda_lut = made;
-        return HLQ_OK;
-    }
-    hlq_cuda_lut_destroy(made);
-    if (error != HLQ_CUDA_NO_MEMORY) return hlq_cuda_launched(error);
-    return hlq_quantizer_fail(HLQ_E_NOMEM, "the device has no memory for a table of %zu bytes",
-                              (size_t)info.bytes);
+    const hlq_status status = hlq_cuda_copied("a table", &entries, 1, &made->table.entries.any);
+    if (status == HLQ_OK) *cuda_lut = made;
+    else free(made);
+    return status;
 }
 
 void hlq_cuda_lut_destroy(hlq_cuda_lut *cuda_lut)

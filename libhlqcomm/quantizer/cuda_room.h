@@ -1,5 +1,5 @@
 /*
- * Memory of a device that a caller gave for a while, cut into parts.
+ * Memory of a device, cut into parts: given by a caller for a while, or filled from the host's.
  */
 #ifndef HLQ_QUANTIZER_CUDA_ROOM_H
 #define HLQ_QUANTIZER_CUDA_ROOM_H
@@ -18,5 +18,15 @@ static inline size_t hlq_cuda_part(size_t *used, size_t bytes)
 
 /* HLQ_E_INVALID unless `workspace` has what is needed. */
 hlq_status hlq_cuda_check_room(const void *workspace, size_t bytes, size_t needed);
+
+typedef struct hlq_cuda_copy {
+    const void *from; /* of the host */
+    size_t bytes, at; /* where it is to be */
+} hlq_cuda_copy;
+
+/* Allocates *memory on the current device for `what`, "a table", and copies all parts there; waits
+   for them on a stream of its own: others may capture theirs, or have work that waits for it.
+   HLQ_E_NOMEM, HLQ_E_TRANSPORT: *memory is NULL. */
+hlq_status hlq_cuda_copied(const char *what, const hlq_cuda_copy *parts, int count, void **memory);
 
 #endif

@@ -12,6 +12,7 @@ typedef const uint32_t *lut_layers;
 
 static inline uint32_t layer_index(lut_layers of, int m) { return of[m]; }
 
+#include <kernels/body/lane_sums.h>
 #include <kernels/body/lut_dot.h>
 
 #include <string.h>
@@ -157,14 +158,6 @@ typedef struct lanes {
     double sum[HLQ_SUM_LANES];
 } lanes;
 
-static double add_lanes(lanes *l)
-{
-    for (int n = HLQ_SUM_LANES / 2; n; n /= 2) {
-        for (int i = 0; i < n; i++) l->sum[i] += l->sum[i + n];
-    }
-    return l->sum[0];
-}
-
 /* Two-sided ---------------------------------------------------------------------------------- */
 
 typedef struct pair {
@@ -267,7 +260,7 @@ hlq_status hlq_lut_dot(const hlq_lut *lut, const hlq_code *a, const hlq_code *b,
         runs += (double)run * (scale_at(a, 0) * scale_at(b, 0));
         run = 0;
     }
-    *dot = is_exact ? runs : add_lanes(&scaled);
+    *dot = is_exact ? runs : sum_of_lanes(scaled.sum);
     return HLQ_OK;
 }
 
@@ -302,6 +295,6 @@ hlq_status hlq_lut_dot_one_sided(const float *table, const hlq_code *b, size_t v
         if (depth == 2) add_rows(rows, b, 2, index.of, first, count, &scaled); /* unrolled */
         else add_rows(rows, b, depth, index.of, first, count, &scaled);
     }
-    *dot = add_lanes(&scaled);
+    *dot = sum_of_lanes(scaled.sum);
     return HLQ_OK;
 }

@@ -29,7 +29,7 @@ namespace hlqtorch {
     X(lut_create)                                                                                  \
     X(lut_dot)                                                                                     \
     X(lut_build_one_sided)                                                                         \
-    X(lut_dot_one_sided)\
+    X(lut_dot_one_sided)                                                                           \
     X(rows_workspace)                                                                              \
     X(rows_quantize)                                                                               \
     X(linear_create)                                                                               \

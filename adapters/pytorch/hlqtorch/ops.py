@@ -2,8 +2,7 @@
 
 The operators themselves, compiled in csrc/ops.cpp, work on tensors of the host and of CUDA devices.
 Here are their fake kernels (shapes and types alone: for torch.compile and the meta device) and
-their derivatives.
-Everything that rounds has the derivative of the identity: the straight-through estimator.
+their derivatives. Everything that rounds has the derivative of the identity: the straight-through estimator.
 
 An operator names its quantizer by the eight arguments at its end, a ``Spec``.
 """
@@ -21,20 +20,19 @@ Spec = tuple[str, int, int, int, float, float, int, bool]
 _SPEC = (None,) * len(Spec.__args__)  # no derivatives with respect to these
 
 
-def check_host(what: str, tensor: Tensor, *, or_cuda: bool = False) -> None:
+def check_device(what: str, tensor: Tensor) -> None:
     """Raises ValueError for a tensor that operators cannot work on because of where it is."""
-    if tensor.device.type in ("cpu", "meta") or (or_cuda and tensor.device.type == "cuda"):
+    if tensor.device.type in ("cpu", "meta", "cuda"):
         return
-    works_on = "the host and on CUDA devices" if or_cuda else "the host"
     raise ValueError(
         f"{what} of shape {list(tensor.shape)} is on {tensor.device}; "
-        f"this operation works on {works_on} only"
+        "this operation works on the host and on CUDA devices only"
     )
 
 
-def check_vectors(what: str, x: Tensor, d: int, *, or_cuda: bool = False) -> None:
+def check_vectors(what: str, x: Tensor, d: int) -> None:
     """Raises ValueError unless x can be cut into vectors of d numbers along its last dimension."""
-    check_host(what, x, or_cuda=or_cuda)
+    check_device(what, x)
     if not x.is_floating_point():
         raise ValueError(
             f"{what} of shape {list(x.shape)} is {x.dtype}; it must be of a floating type"

@@ -84,7 +84,7 @@ class Lattice:
             ValueError: the last dimension is not a multiple of d; NaN, or numbers beyond ±2^20
                 (whose vectors become NaN on a CUDA device).
         """
-        ops.check_vectors("x", x, self.d, or_cuda=True)
+        ops.check_vectors("x", x, self.d)
         blocks = x.unflatten(-1, (-1, self.d))
         return torch.ops.hlq.nearest(blocks, self.family, self.d).flatten(-2)
 

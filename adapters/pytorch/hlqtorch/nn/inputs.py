@@ -8,7 +8,7 @@ from ..ops import check_vectors
 
 def check_input(x: Tensor, in_features: int) -> None:
     """Raises ValueError for what no linear layer of so many features takes."""
-    check_vectors("x", x, 1, or_cuda=True)
+    check_vectors("x", x, 1)
     if x.shape[-1] != in_features:
         raise ValueError(f"x of shape {list(x.shape)} must have a last dimension of {in_features}")
 

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 
 from ..lattices import Lattice
-from ..ops import Spec, check_host, check_vectors
+from ..ops import Spec, check_device, check_vectors
 from .params import retries_limit
 
 
@@ -64,7 +64,7 @@ class Sum(NamedTuple):
 
 def _blocks(what: str, x: Tensor, d: int) -> Tensor:
     """[..., k d] as [..., k, d]; x itself if k is 1."""
-    check_vectors(what, x, d, or_cuda=True)
+    check_vectors(what, x, d)
     return x if x.shape[-1] == d else x.unflatten(-1, (-1, d))
 
 
@@ -153,7 +153,7 @@ def decode(
     Raises:
         ValueError: shapes or types that do not fit; digits outside 0 … q-1.
     """
-    check_host("b", b, or_cuda=True)
+    check_device("b", b)
     limit = 0 if T is None else retries_limit(beta, alpha)
     spec = (lattice.family, lattice.d, q, M, beta, alpha, limit, centred)
     return torch.ops.hlq.decode(
@@ -204,8 +204,8 @@ def add_modq(b1: Tensor, b2: Tensor, q: int) -> Tensor:
     Raises:
         ValueError: shapes differ, types are not those of digits, digits outside 0 … q-1.
     """
-    check_host("b1", b1, or_cuda=True)
-    check_host("b2", b2, or_cuda=True)
+    check_device("b1", b1)
+    check_device("b2", b2)
     return torch.ops.hlq.digits_add_modq(b1, b2, q)
 
 
@@ -226,8 +226,8 @@ def digits_add(b1: Tensor, b2: Tensor, lattice: Lattice, q: int, M: int) -> Sum:
     Raises:
         ValueError: shapes or types that do not fit; digits outside 0 … q-1.
     """
-    check_host("b1", b1, or_cuda=True)
-    check_host("b2", b2, or_cuda=True)
+    check_device("b1", b1)
+    check_device("b2", b2)
     return Sum(*torch.ops.hlq.digits_add(b1, b2, *_exact(lattice, q, M)))
 
 
@@ -238,7 +238,7 @@ def digits_to_flat(b: Tensor, lattice: Lattice, q: int, M: int) -> Tensor:
 
     Takes digits [..., M, d]; returns int32 [..., d], values in 0 … q^M - 1.
     """
-    check_host("b", b, or_cuda=True)
+    check_device("b", b)
     return torch.ops.hlq.digits_to_flat(b, *_exact(lattice, q, M))
 
 
@@ -248,7 +248,7 @@ def flat_to_digits(flat: Tensor, lattice: Lattice, q: int, M: int) -> Tensor:
     Raises:
         ValueError: values outside 0 … q^M - 1, or of another type.
     """
-    check_host("flat", flat, or_cuda=True)
+    check_device("flat", flat)
     return torch.ops.hlq.flat_to_digits(flat, *_exact(lattice, q, M))
 
 
@@ -261,7 +261,7 @@ def pack_digits(b: Tensor, q: int) -> Tensor:
     Raises:
         ValueError: digits outside 0 … q-1, or of another type.
     """
-    check_host("b", b, or_cuda=True)
+    check_device("b", b)
     return torch.ops.hlq.digits_pack(b, q)
 
 
@@ -271,7 +271,7 @@ def unpack_digits(packed: Tensor, q: int, shape: torch.Size | tuple[int, ...]) -
     Raises:
         ValueError: packed has another size, or holds what is no packed digits.
     """
-    check_host("packed", packed, or_cuda=True)
+    check_device("packed", packed)
     return torch.ops.hlq.digits_unpack(packed, q, torch.Size(shape).numel()).view(shape)
 
 
@@ -318,8 +318,8 @@ def inner_product_lut(
         ValueError: shapes or types that do not fit; digits outside 0 … q-1.
         NotImplementedError: the table would be too large; the message says what to use instead.
     """
-    check_host("bx", bx, or_cuda=True)
-    check_host("by", by, or_cuda=True)
+    check_device("bx", bx)
+    check_device("by", by)
     M_y, beta_y = M_y or M, beta_y or beta
     if bx.dim() >= 3 and by.dim() >= 3:
         batch = torch.broadcast_shapes(bx.shape[:-3], by.shape[:-3])
@@ -360,8 +360,8 @@ def inner_product_one_sided_lut(
     Returns:
         float64 [...].
     """
-    check_host("lut", lut, or_cuda=True)
-    check_host("b", b, or_cuda=True)
+    check_device("lut", lut)
+    check_device("b", b)
     if lut.dim() >= 2 and b.dim() >= 3:
         batch = torch.broadcast_shapes(lut.shape[:-2], b.shape[:-3])
         lut, b = lut.expand(*batch, *lut.shape[-2:]), b.expand(*batch, *b.shape[-3:])

@@ -49,6 +49,6 @@ def build_one_sided_LUT(y: Tensor, lattice: Lattice, q: int, *, centred: bool = 
         ValueError: the last dimension is not a multiple of d; NaN or Inf (whose entries are NaN on
             a CUDA device).
     """
-    check_vectors("y", y, lattice.d, or_cuda=True)
+    check_vectors("y", y, lattice.d)
     spec = (lattice.family, lattice.d, q, 1, 1.0, 1.0, 0, centred)
     return torch.ops.hlq.lut_one_sided(y.unflatten(-1, (-1, lattice.d)), *spec)
