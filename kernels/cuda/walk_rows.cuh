@@ -88,11 +88,11 @@ HLQ_BODY void store_numbers(const hlq_cuda_rows *rows, const hlq_hnlq *code, int
     }
 }
 
-/* Rows of the vectors of group g that do not fit however small. */
+/* Rows of the vectors of group g that do not fit however small; other warps may find the same. */
 HLQ_BODY void mark_invalid(const hlq_cuda_rows *rows, int dim, int g, size_t first, uint32_t over)
 {
     const size_t vector = vector_of_lane(dim, g) * (size_t)dim;
-    if (is_lane_in(over)) rows->row[(first + vector) / rows->columns].invalid = 1;
+    if (is_lane_in(over)) atomicOr(&rows->row[(first + vector) / rows->columns].invalid, 1);
 }
 
 HLQ_BODY void round_rows(hlq_lattice lattice, int dim, int power, hlq_share share,

@@ -24,11 +24,12 @@ static bool holds(const uint8_t *base, size_t size, uint64_t at, size_t bytes)
 static void note(const Warp &w, const Instruction &i, unsigned lane, Marks *marks, size_t bytes,
                  Use use)
 {
+    if (!marks) return;
     if (note_use(marks, bytes, use, w.stamp)) return;
     w.fault(i, lane, "uses what another warp does, and nothing says which comes first");
 }
 
-/* Where `bytes` at the lane's address are, and their marks; a parameter has none. */
+/* Where `bytes` at the lane's address are, and their marks, which only shared things have. */
 struct Found {
     uint8_t *p;
     Marks *marks;
@@ -48,6 +49,11 @@ static Found look_up(Warp &w, const Instruction &i, Place address, unsigned lane
             w.fault(i, lane, hex(at) + " is beyond the block's shared memory");
         }
         return {block.shared.data() + at, block.shared_marks.data() + at};
+    }
+    if (i.space == Space::local) {
+        const size_t all = block.kernel->local_bytes;
+        if (at > all || all - at < bytes) w.fault(i, lane, hex(at) + " is beyond its own memory");
+        return {w.local.data() + lane * all + at, nullptr};
     }
     uint8_t *p = reinterpret_cast<uint8_t *>(at);
     const bool is_parameter = holds(block.parameters, block.kernel->parameter_bytes, at, bytes);
@@ -89,7 +95,7 @@ template <typename T> static void load(Warp &w, const Instruction &i)
     const size_t bytes = i.count * sizeof(T);
     each_lane(w, [&](unsigned k) {
         const Found from = look_up(w, i, i.operand[i.count], k, bytes, true);
-        if (from.marks) note(w, i, k, from.marks, bytes, Use::read);
+        note(w, i, k, from.marks, bytes, Use::read);
         for (unsigned n = 0; n < i.count; n++) {
             T x;
             std::memcpy(&x, from.p + n * sizeof x, sizeof x);

@@ -1,52 +1,13 @@
 /*
- * Arithmetic as the PTX ISA reference defines it, for all active lanes.
- *
- * Floats are those of the host where both round to nearest, but for what PTX adds: a NaN that fp32
- * arithmetic gives is 0x7fffffff; minima and maxima pass over NaN; conversions saturate.
+ * Integers, bits and predicates as the PTX ISA reference defines them.
  */
-#include "warp.h"
+#include "lanewise.h"
 
-#include <cmath>
-#include <cstring>
-#include <functional>
-#include <limits>
 #include <type_traits>
-#include <unordered_map>
 
 namespace ptx {
 
 namespace {
-
-template <typename T> T settled(T x) { return x; }
-float settled(float x)
-{
-    const uint32_t nan = 0x7fffffff;
-    if (x != x) std::memcpy(&x, &nan, sizeof x);
-    return x;
-}
-
-/* d = op(a …): operands 0 … are the destination's, then the sources'. */
-template <typename T, typename Op> void unary(Warp &w, const Instruction &i)
-{
-    T *d = w.lanes<T>(i.operand[0]);
-    const T *a = w.lanes<T>(i.operand[1]);
-    each_lane(w, [&](unsigned k) { d[k] = Op()(a[k]); });
-}
-
-template <typename T, typename Op> void binary(Warp &w, const Instruction &i)
-{
-    T *d = w.lanes<T>(i.operand[0]);
-    const T *a = w.lanes<T>(i.operand[1]), *b = w.lanes<T>(i.operand[2]);
-    each_lane(w, [&](unsigned k) { d[k] = Op()(a[k], b[k]); });
-}
-
-template <typename T, typename Op> void ternary(Warp &w, const Instruction &i)
-{
-    T *d = w.lanes<T>(i.operand[0]);
-    const T *a = w.lanes<T>(i.operand[1]), *b = w.lanes<T>(i.operand[2]);
-    const T *c = w.lanes<T>(i.operand[3]);
-    each_lane(w, [&](unsigned k) { d[k] = Op()(a[k], b[k], c[k]); });
-}
 
 /* Results of twice the width: mul.wide, mad.wide. */
 template <typename T, typename Wide> void multiply_wide(Warp &w, const Instruction &i)
@@ -75,22 +36,6 @@ template <typename T, typename Op> void shift(Warp &w, const Instruction &i)
     const T *a = w.lanes<T>(i.operand[1]);
     const uint32_t *by = w.lanes<uint32_t>(i.operand[2]);
     each_lane(w, [&](unsigned k) { d[k] = Op()(a[k], by[k]); });
-}
-
-template <typename T> void select(Warp &w, const Instruction &i)
-{
-    T *d = w.lanes<T>(i.operand[0]);
-    const T *a = w.lanes<T>(i.operand[1]), *b = w.lanes<T>(i.operand[2]);
-    const uint32_t p = w.predicate(i.operand[3]);
-    each_lane(w, [&](unsigned k) { d[k] = p >> k & 1 ? a[k] : b[k]; });
-}
-
-template <typename T, typename Op> void compare(Warp &w, const Instruction &i)
-{
-    const T *a = w.lanes<T>(i.operand[1]), *b = w.lanes<T>(i.operand[2]);
-    uint32_t p = 0;
-    for (unsigned k = 0; k < LANES; k++) p |= static_cast<uint32_t>(Op()(a[k], b[k])) << k;
-    w.set_predicate(i.operand[0], p);
 }
 
 /* Of predicates, all lanes at once. */
@@ -170,9 +115,6 @@ struct Negative {
 struct Not {
     template <typename T> T operator()(T a) const { return static_cast<T>(~a); }
 };
-struct Same {
-    template <typename T> T operator()(T a) const { return a; }
-};
 struct Left {
     template <typename T> T operator()(T a, uint32_t by) const
     {
@@ -203,15 +145,32 @@ void leading_zeros(Warp &w, const Instruction &i)
               [&](unsigned k) { d[k] = a[k] ? static_cast<uint32_t>(__builtin_clz(a[k])) : 32; });
 }
 
-/* `length` bits of a from bit `at` on; no field reaches beyond its word in what nvcc gives. */
-void extract_field(Warp &w, const Instruction &i)
+/* The lowest `length` bits. */
+template <typename T> T low_bits(uint32_t length)
 {
-    uint32_t *d = w.lanes<uint32_t>(i.operand[0]);
-    const uint32_t *a = w.lanes<uint32_t>(i.operand[1]), *at = w.lanes<uint32_t>(i.operand[2]);
+    return length < 8 * sizeof(T) ? static_cast<T>((T(1) << length) - 1) : static_cast<T>(~T(0));
+}
+
+/* `length` bits of a from bit `at` on. */
+template <typename T> void extract_field(Warp &w, const Instruction &i)
+{
+    T *d = w.lanes<T>(i.operand[0]);
+    const T *a = w.lanes<T>(i.operand[1]);
+    const uint32_t *at = w.lanes<uint32_t>(i.operand[2]);
     const uint32_t *length = w.lanes<uint32_t>(i.operand[3]);
+    each_lane(w, [&](unsigned k) { d[k] = Right()(a[k], at[k]) & low_bits<T>(length[k]); });
+}
+
+/* b with `length` low bits of a in place of its own from bit `at` on. */
+template <typename T> void insert_field(Warp &w, const Instruction &i)
+{
+    T *d = w.lanes<T>(i.operand[0]);
+    const T *a = w.lanes<T>(i.operand[1]), *b = w.lanes<T>(i.operand[2]);
+    const uint32_t *at = w.lanes<uint32_t>(i.operand[3]);
+    const uint32_t *length = w.lanes<uint32_t>(i.operand[4]);
     each_lane(w, [&](unsigned k) {
-        const uint64_t kept = (UINT64_C(1) << (length[k] < 32 ? length[k] : 32)) - 1;
-        d[k] = static_cast<uint32_t>(at[k] < 32 ? a[k] >> at[k] & kept : 0);
+        const T field = Left()(low_bits<T>(length[k]), at[k]);
+        d[k] = (b[k] & ~field) | (Left()(a[k], at[k]) & field);
     });
 }
 
@@ -256,84 +215,7 @@ void funnel_right(Warp &w, const Instruction &i)
     });
 }
 
-/* Floats -------------------------------------------------------------------------------------- */
-
-#define ROUNDED(Name, expression)                                                                  \
-    struct Name {                                                                                  \
-        template <typename T> T operator()(T a, T b) const { return settled(expression); }         \
-    };
-ROUNDED(Plus, a + b)
-ROUNDED(Minus, a - b)
-ROUNDED(Times, a *b)
-ROUNDED(Over, a / b)
-ROUNDED(Least, std::fmin(a, b))
-ROUNDED(Most, std::fmax(a, b))
-#undef ROUNDED
-struct Root {
-    template <typename T> T operator()(T a) const { return settled(std::sqrt(a)); }
-};
-struct Reciprocal {
-    template <typename T> T operator()(T a) const { return settled(T(1) / a); }
-};
-struct Fused {
-    template <typename T> T operator()(T a, T b, T c) const { return settled(std::fma(a, b, c)); }
-};
-struct Magnitude {
-    template <typename T> T operator()(T a) const { return std::copysign(a, T(1)); }
-};
-struct Opposite {
-    template <typename T> T operator()(T a) const { return -a; }
-};
-
 /* The tables ---------------------------------------------------------------------------------- */
-
-using Steps = std::unordered_map<std::string, Step>;
-
-template <typename T> void add_comparisons(Steps &steps, const std::string &type)
-{
-    steps["setp.eq" + type] = compare<T, std::equal_to<T>>;
-    steps["setp.ne" + type] = compare<T, std::not_equal_to<T>>;
-    steps["setp.lt" + type] = compare<T, std::less<T>>;
-    steps["setp.le" + type] = compare<T, std::less_equal<T>>;
-    steps["setp.gt" + type] = compare<T, std::greater<T>>;
-    steps["setp.ge" + type] = compare<T, std::greater_equal<T>>;
-}
-
-/* setp.OPu: also true where one is NaN. setp.ne, ordered, is false then, unlike C's. */
-template <typename T> void add_float_comparisons(Steps &steps, const std::string &type)
-{
-    struct Ordered_unequal {
-        bool operator()(T a, T b) const { return a < b || a > b; }
-    };
-#define UNORDERED(Name, op)                                                                        \
-    struct Name {                                                                                  \
-        bool operator()(T a, T b) const { return !(a op b); }                                      \
-    };
-    UNORDERED(Not_unequal, <)
-    struct Equal_or_not {
-        bool operator()(T a, T b) const { return !(a < b || a > b); }
-    };
-    UNORDERED(Not_at_least, >=)
-    UNORDERED(Not_above, >)
-    UNORDERED(Not_at_most, <=)
-#undef UNORDERED
-    struct Unordered {
-        bool operator()(T a, T b) const { return std::isunordered(a, b); }
-    };
-    struct Numbers {
-        bool operator()(T a, T b) const { return !std::isunordered(a, b); }
-    };
-    add_comparisons<T>(steps, type);
-    steps["setp.ne" + type] = compare<T, Ordered_unequal>;
-    steps["setp.equ" + type] = compare<T, Equal_or_not>;
-    steps["setp.neu" + type] = compare<T, std::not_equal_to<T>>;
-    steps["setp.ltu" + type] = compare<T, Not_at_least>;
-    steps["setp.leu" + type] = compare<T, Not_above>;
-    steps["setp.gtu" + type] = compare<T, Not_at_most>;
-    steps["setp.geu" + type] = compare<T, Not_unequal>;
-    steps["setp.nan" + type] = compare<T, Unordered>;
-    steps["setp.num" + type] = compare<T, Numbers>;
-}
 
 template <typename T> void add_integers(Steps &steps, const std::string &type)
 {
@@ -370,24 +252,6 @@ template <typename T> void add_bits(Steps &steps, const std::string &type)
     steps["setp.ne" + type] = compare<T, std::not_equal_to<T>>;
 }
 
-template <typename T> void add_floats(Steps &steps, const std::string &type)
-{
-    steps["add.rn" + type] = binary<T, Plus>;
-    steps["sub.rn" + type] = binary<T, Minus>;
-    steps["mul.rn" + type] = binary<T, Times>;
-    steps["div.rn" + type] = binary<T, Over>;
-    steps["fma.rn" + type] = ternary<T, Fused>;
-    steps["sqrt.rn" + type] = unary<T, Root>;
-    steps["rcp.rn" + type] = unary<T, Reciprocal>;
-    steps["min" + type] = binary<T, Least>;
-    steps["max" + type] = binary<T, Most>;
-    steps["abs" + type] = unary<T, Magnitude>;
-    steps["neg" + type] = unary<T, Opposite>;
-    steps["mov" + type] = unary<T, Same>;
-    steps["selp" + type] = select<T>;
-    add_float_comparisons<T>(steps, type);
-}
-
 Steps all_steps()
 {
     Steps steps;
@@ -400,8 +264,7 @@ Steps all_steps()
     add_bits<uint16_t>(steps, ".b16");
     add_bits<uint32_t>(steps, ".b32");
     add_bits<uint64_t>(steps, ".b64");
-    add_floats<float>(steps, ".f32");
-    add_floats<double>(steps, ".f64");
+    add_all_floats(steps);
     steps["mul.wide.u16"] = multiply_wide<uint16_t, uint32_t>;
     steps["mul.wide.s16"] = multiply_wide<int16_t, int32_t>;
     steps["mul.wide.u32"] = multiply_wide<uint32_t, uint64_t>;
@@ -415,7 +278,10 @@ Steps all_steps()
     steps["mov.pred"] = move_predicate;
     steps["popc.b32"] = population;
     steps["clz.b32"] = leading_zeros;
-    steps["bfe.u32"] = extract_field;
+    steps["bfe.u32"] = extract_field<uint32_t>;
+    steps["bfe.u64"] = extract_field<uint64_t>;
+    steps["bfi.b32"] = insert_field<uint32_t>;
+    steps["bfi.b64"] = insert_field<uint64_t>;
     steps["prmt.b32"] = permute;
     steps["shf.l.wrap.b32"] = funnel_left;
     steps["shf.r.wrap.b32"] = funnel_right;

@@ -97,6 +97,11 @@ template <typename D> void add_to_integer(Steps &steps, const std::string &to)
     steps[to + ".s32"] = convert<D, int32_t>;
     steps[to + ".u64"] = convert<D, uint64_t>;
     steps[to + ".s64"] = convert<D, int64_t>;
+}
+
+/* Of all integers, those that floats are converted to. */
+template <typename D> void add_rounding(Steps &steps, const std::string &to)
+{
     steps["rni." + to + ".f32"] = convert<D, float, Nearest>;
     steps["rzi." + to + ".f32"] = convert<D, float, To_zero>;
     steps["rmi." + to + ".f32"] = convert<D, float, Down>;
@@ -134,6 +139,10 @@ Steps all_steps()
     add_to_integer<int32_t>(steps, "s32");
     add_to_integer<uint64_t>(steps, "u64");
     add_to_integer<int64_t>(steps, "s64");
+    add_rounding<uint32_t>(steps, "u32");
+    add_rounding<int32_t>(steps, "s32");
+    add_rounding<uint64_t>(steps, "u64");
+    add_rounding<int64_t>(steps, "s64");
     add_to_float<float>(steps, "f32");
     add_to_float<double>(steps, "f64");
     steps["rn.f32.f64"] = convert<float, double>;

@@ -84,6 +84,8 @@ void Builder::address(const std::string &text, Instruction *i, int at)
         i->offset += static_cast<int64_t>(parameters[base]);
     } else if (shared.count(base)) {
         i->operand[at] = constant(4, shared[base]);
+    } else if (local.count(base)) {
+        i->operand[at] = constant(8, local[base]);
     } else if (globals->count(base)) {
         i->operand[at] = constant(8, reinterpret_cast<uint64_t>(globals->at(base)));
     } else {
@@ -127,8 +129,10 @@ void Builder::control(const std::vector<std::string> &name, const std::string &r
 void Builder::memory(const std::vector<std::string> &name, const std::vector<std::string> &operands,
                      Instruction *i)
 {
-    static const std::map<std::string, Space> spaces = {
-        {"global", Space::global}, {"shared", Space::shared}, {"param", Space::param}};
+    static const std::map<std::string, Space> spaces = {{"global", Space::global},
+                                                        {"shared", Space::shared},
+                                                        {"local", Space::local},
+                                                        {"param", Space::param}};
     static const char *const ignored[] = {"nc",      "volatile", "relaxed", "acquire", "release",
                                           "acq_rel", "gpu",      "cta",     "sys",     "cta"};
     std::string rest;
@@ -191,12 +195,14 @@ void Builder::crossing(const std::vector<std::string> &name,
     }
 }
 
-/* A cast between spaces is none here: all addresses are the host's. */
+/* A cast between spaces is none here: global addresses are the host's. That of a lane's own memory
+   is made, but nvcc uses the one before the cast; the other would not be found. */
 void Builder::conversion(const std::vector<std::string> &name,
                          const std::vector<std::string> &operands, Instruction *i)
 {
     if (name[0] == "cvta") {
-        if (joined(name, 1) == "to.global.u64" || joined(name, 1) == "global.u64") {
+        const std::string from = joined(name, 1);
+        if (from == "to.global.u64" || from == "global.u64" || from == "local.u64") {
             move("b64", operands, i);
         }
         return;
@@ -259,6 +265,8 @@ void Builder::move(const std::string &type, const std::vector<std::string> &oper
         i->operand[2] = constant(8, parameters[operands[1]]);
     } else if (shared.count(operands[1]) && bytes == 4) {
         i->operand[1] = constant(4, shared[operands[1]]);
+    } else if (local.count(operands[1])) {
+        i->operand[1] = constant(8, local[operands[1]]);
     } else if (globals->count(operands[1])) {
         i->operand[1] = constant(8, reinterpret_cast<uint64_t>(globals->at(operands[1])));
     } else {
@@ -278,7 +286,8 @@ void Builder::arithmetic(const std::vector<std::string> &name,
         if (is_wide && (n == 0 || n == 3)) width = 2 * bytes;
         if (base == "setp" && n == 0) width = 0;
         if (base == "selp" && n == 3) width = 0;
-        if ((base == "shl" || base == "shr") && n == 2) width = 4;
+        if ((base == "shl" || base == "shr" || base == "bfe") && n >= 2) width = 4;
+        if (base == "bfi" && n >= 3) width = 4;
         i->operand[n] = exactly(operands[n], width);
     }
 }

@@ -3,7 +3,7 @@
  *
  *     fat binary ─ fatbin.cpp ─▶ text ─ parse.cpp ─▶ module: kernels, each a list of instructions
  *     launch ─ grid.cpp ─▶ blocks, one after the other ─▶ warps, in turn from barrier to barrier
- *     warp.cpp ─▶ each instruction for all lanes that are active ─▶ alu.cpp, cross.cpp, access.cpp
+ *     warp.cpp ─▶ each instruction for all lanes that are active ─▶ alu.cpp, floats.cpp …
  *
  * What a GPU leaves undefined, or would not survive, ends a launch with a sentence: an address
  * outside of what is allocated, or not aligned; lanes that miss at an instruction for all of them;
@@ -44,7 +44,7 @@ struct Place {
     uint32_t at, bytes;
 };
 
-enum class Space : uint8_t { generic, global, shared, param };
+enum class Space : uint8_t { generic, global, shared, local, param };
 
 struct Instruction {
     Step step;
@@ -66,7 +66,8 @@ enum Special { TID_X, LANE, CTAID_X, NTID_X, NCTAID_X, ONE, ZERO, SPECIALS };
 struct Kernel {
     std::string name;
     std::vector<Parameter> parameters;
-    size_t parameter_bytes = 0, shared_bytes = 0, threads_max = 1024;
+    size_t parameter_bytes = 0, threads_max = 1024;
+    size_t shared_bytes = 0, local_bytes = 0; /* of a block, of a lane */
     std::vector<Instruction> code;
     std::vector<uint8_t> file; /* a register file at the start */
     size_t constants_at = 0;   /* from here on there are constants; before, only registers */

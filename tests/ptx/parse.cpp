@@ -37,8 +37,9 @@ std::vector<std::string> split(const std::string &text, char at)
 
 size_t bytes_of_type(const std::string &type)
 {
-    const std::string digits = type.substr(type.find_first_of("0123456789"));
-    return static_cast<size_t>(std::atoi(digits.c_str())) / 8;
+    const size_t digits = type.find_first_of("0123456789");
+    if (digits == std::string::npos) throw Fault("how wide is " + type + "?");
+    return static_cast<size_t>(std::atoi(type.c_str() + digits)) / 8;
 }
 
 /* Variables ----------------------------------------------------------------------------------- */
@@ -55,7 +56,7 @@ Variable parse_variable(const std::string &text)
             words >> given;
             if (type.empty()) v.alignment = given; /* else of what a pointer points to */
         } else if (word[0] == '.' && word != ".ptr" && word != ".param" && word != ".shared" &&
-                   word != ".global" && word != ".const" && word != ".visible") {
+                   word != ".local" && word != ".global" && word != ".visible") {
             type = word;
         } else if (word[0] != '.') {
             v.name = word;
@@ -95,6 +96,7 @@ std::map<std::string, Source> split_module(const std::string &text)
     std::istringstream lines(text);
     std::string line, name;
     enum { OUTSIDE, HEAD, BODY } where = OUTSIDE;
+    int scopes = 0; /* open in a body; a name is declared anew in each, so they do not matter */
     while (std::getline(lines, line)) {
         const size_t entry = line.find(".entry");
         if (where == OUTSIDE && entry != std::string::npos) {
@@ -107,8 +109,11 @@ std::map<std::string, Source> split_module(const std::string &text)
             add_global(line, globals);
         } else if (where == HEAD && trimmed(line) == "{") {
             where = BODY;
-        } else if (where == BODY && line == "}") {
-            where = OUTSIDE;
+            scopes = 1;
+        } else if (where == BODY && trimmed(line) == "{") {
+            scopes++;
+        } else if (where == BODY && trimmed(line) == "}") {
+            if (--scopes == 0) where = OUTSIDE;
         } else if (where != OUTSIDE) {
             (where == HEAD ? kernels[name].head : kernels[name].body) += line + "\n";
         }
@@ -170,18 +175,21 @@ void Builder::declare_registers(const std::string &statement)
         registers[name.substr(0, open) + std::to_string(n)] = room(bytes);
 }
 
-void Builder::declare_shared(const std::string &statement)
+/* A variable of a block, or of a lane: where it is in the memory that a kernel has. */
+static void declare(const std::string &statement, std::map<std::string, size_t> *variables,
+                    size_t *bytes)
 {
     const Variable v = parse_variable(statement);
-    const size_t at = (kernel->shared_bytes + v.alignment - 1) / v.alignment * v.alignment;
-    shared[v.name] = at;
-    kernel->shared_bytes = at + v.bytes;
+    const size_t at = (*bytes + v.alignment - 1) / v.alignment * v.alignment;
+    (*variables)[v.name] = at;
+    *bytes = at + v.bytes;
 }
 
 void Builder::statement(const std::string &text)
 {
     if (text.rfind(".reg", 0) == 0) declare_registers(text);
-    else if (text.rfind(".shared", 0) == 0) declare_shared(text);
+    else if (text.rfind(".shared", 0) == 0) declare(text, &shared, &kernel->shared_bytes);
+    else if (text.rfind(".local", 0) == 0) declare(text, &local, &kernel->local_bytes);
     else if (text.rfind(".pragma", 0) != 0) kernel->code.push_back(instruction(text));
 }
 

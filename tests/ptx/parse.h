@@ -22,8 +22,8 @@ struct Variable {
 struct Builder {
     Kernel *kernel;
     const std::map<std::string, void *> *globals;
-    uint32_t used = 64;                               /* of the register file */
-    std::map<std::string, size_t> parameters, shared; /* where they are */
+    uint32_t used = 64;                                      /* of the register file */
+    std::map<std::string, size_t> parameters, shared, local; /* where they are */
     std::map<std::string, Place> registers;
     std::map<std::pair<uint32_t, uint64_t>, Place> constants; /* by bytes and value */
     std::map<std::string, int64_t> labels;
@@ -35,7 +35,6 @@ struct Builder {
 
     Place room(uint32_t bytes);
     void declare_registers(const std::string &statement);
-    void declare_shared(const std::string &statement);
     void statement(const std::string &text);
 
     /* instruction.cpp */

@@ -48,6 +48,7 @@ static const fault_case fault_cases[] = {
     {"ld.global.v2.u32 {%r2, %r3}, [%rd1+4];", 1, 1, "is no multiple of 8"},
     {"st.param.u32 [k_param_0], %r1;", 1, 1, "is no parameter to read"},
     {"mov.u32 %r2, room;\nst.shared.u32 [%r2+256], %r1;", 1, 1, "beyond the block's shared memory"},
+    {".local .align 8 .b8 own[16];\nld.local.u32 %r2, [own+16];", 1, 1, "beyond its own memory"},
     {"sin.approx.f32 %f1, %f2;", 1, 1, "does not know"},
     {"add.s32 %r2, %rd1, 1;", 1, 1, "is not 4 bytes wide"},
     {"", 1, 65, "too many threads"},
@@ -135,6 +136,12 @@ static const struct {
     {"prmt.b32 %r2, 0x44338211, 0, 0x9000;", 0xff111111},
     {"shf.l.wrap.b32 %r2, 0x80000001, 1, 4;", 0x18},
     {"bfe.u32 %r2, 0xabcd1234, 8, 8;", 0x12},
+    {"bfi.b32 %r2, 0xff, 0x12345678, 8, 4;", 0x12345f78},
+    {"bfi.b64 %rd4, 1, 2, 32, 32;\nmov.b64 {%r3, %r2}, %rd4;", 1},
+    {"bfi.b64 %rd4, 1, 2, 32, 32;\nmov.b64 {%r2, %r3}, %rd4;", 2},
+    {".local .align 8 .b8 own[16];\nmov.b64 %rd4, own;\nst.local.v2.u32 [%rd4+8], {%r1, 7};\n"
+     "ld.local.u32 %r2, [own+12];",
+     7},
     {"popc.b32 %r2, 0xf0f1;", 9},
     {"clz.b32 %r2, 1;", 31},
     {"setp.lt.f32 %p1, 0f7FC00000, 0f00000000;\nselp.b32 %r2, 1, 2, %p1;", 2},
@@ -143,6 +150,7 @@ static const struct {
     {"setp.neu.f32 %p1, 0f7FC00000, 0f00000000;\nselp.b32 %r2, 1, 2, %p1;", 1},
     {"setp.equ.f32 %p1, 0f7F800000, 0f7F800000;\nselp.b32 %r2, 1, 2, %p1;", 1},
     {"mov.b64 %rd4, 0x1122334455667788;\nmov.b64 {%r3, %r2}, %rd4;", 0x11223344},
+    {"{\n.reg .b32 %own;\nmov.b32 %own, 5;\nadd.s32 %r2, %own, 1;\n}", 6},
     {"{ .reg .b32 tmp; mov.b64 {tmp, %r2}, 0x100000002; }", 1},
 };
 

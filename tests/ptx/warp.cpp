@@ -6,8 +6,9 @@
 namespace ptx {
 
 Warp::Warp(Block *of, unsigned number, uint8_t *registers)
-    : block(of), index(number), file(registers), pc(), waiting(0), active(0), at(0), next(0),
-      others(0), at_barrier(false), was_woken(false), used_last(), stamp(0)
+    : block(of), index(number), file(registers), local(LANES * of->kernel->local_bytes, 0xa5), pc(),
+      waiting(0), active(0), at(0), next(0), others(0), at_barrier(false), was_woken(false),
+      used_last(), stamp(0)
 {
     const Kernel &kernel = *of->kernel;
     const unsigned first = number * LANES, left = of->threads - first;

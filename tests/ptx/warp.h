@@ -25,16 +25,17 @@ struct Warp {
     Block *block;
     unsigned index;
     uint8_t *file;
-    uint32_t pc[LANES];   /* of lanes that are not active */
-    uint32_t alive;       /* have not returned */
-    uint32_t waiting;     /* of those, wait at an instruction for several lanes */
-    uint32_t active;      /* do this instruction */
-    uint32_t at, next;    /* this instruction, and the next one */
-    uint32_t others;      /* the lowest instruction that others will do */
-    bool at_barrier;      /* all lanes; the rest of the block is to come */
-    bool was_woken;       /* those that wait have all looked again, without success so far */
-    Allocation used_last; /* by an address */
-    Stamp stamp;          /* of what it uses now */
+    std::vector<uint8_t> local; /* memory of each lane, one lane after the other */
+    uint32_t pc[LANES];         /* of lanes that are not active */
+    uint32_t alive;             /* have not returned */
+    uint32_t waiting;           /* of those, wait at an instruction for several lanes */
+    uint32_t active;            /* do this instruction */
+    uint32_t at, next;          /* this instruction, and the next one */
+    uint32_t others;            /* the lowest instruction that others will do */
+    bool at_barrier;            /* all lanes; the rest of the block is to come */
+    bool was_woken;             /* those that wait have all looked again, without success so far */
+    Allocation used_last;       /* by an address */
+    Stamp stamp;                /* of what it uses now */
 
     /* `registers` is as the kernel's file was when it was parsed, but for registers. */
     Warp(Block *of, unsigned number, uint8_t *registers);

@@ -2,7 +2,8 @@
 
 The operators themselves, compiled in csrc/ops.cpp, work on tensors of the host and of CUDA devices.
 Here are their fake kernels (shapes and types alone: for torch.compile and the meta device) and
-their derivatives. Everything that rounds has the derivative of the identity: the straight-through estimator.
+their derivatives. Everything that rounds has the derivative of the identity: the straight-through
+estimator.
 
 An operator names its quantizer by the eight arguments at its end, a ``Spec``.
 """
