@@ -6,6 +6,7 @@
 #define HLQ_BENCH_GPU_BENCH_H
 
 #include <kernels/cuda/cuda_hnlq.h>
+#include <kernels/cuda/cuda_look_up.h>
 #include <wire/device.h>
 
 enum { GPU_RANKS_MAX = 8, GPU_CALLS_MAX = 1000, GPU_MEMORIES_MAX = 64, GPU_EXIT_WRONG = 1 };
@@ -27,6 +28,12 @@ typedef struct gpu_bench {
     hlq_device_sums sums;
     hlq_cuda_run run;
     hlq_cuda_vectors vectors;
+    hlq_cuda_strips strips;
+    hlq_cuda_products products;
+    float *x; /* of a product */
+    hlq_points *points;
+    int8_t *tables;
+    int64_t *totals;
     hlq_encoded *counts; /* of overloads and such, which nobody reads */
 
     int used;

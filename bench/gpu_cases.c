@@ -208,6 +208,55 @@ static int run_hnlq_decode(gpu_bench *b)
     return hlq_cuda_hnlq_decode(&b->vectors, b->vectors.code.depth, b->out, b->stream);
 }
 
+static int run_hnlq_quantize(gpu_bench *b)
+{
+    return hlq_cuda_hnlq_quantize(&b->vectors, b->tensor, b->out, b->stream);
+}
+
+/*
+ * y = W x, one-sided, of packed weights at 4 bits a number, which would be the tensor in fp32: D4
+ * at q = 4, two layers in pairs. Bytes of the tensor stand for indices, so that look-ups go astray
+ * as they do; tables are of zeros.
+ */
+enum { PRODUCT_IN = 4096, PRODUCT_DIM = 4, PRODUCT_BLOCKS = PRODUCT_IN / PRODUCT_DIM };
+
+static void prepare_product(gpu_bench *b)
+{
+    enum { PLANES = 2, TILE_BYTES = 2 * HLQ_TILE_ROWS * PRODUCT_BLOCKS };
+    const size_t tiles = b->elems / (PRODUCT_IN * HLQ_TILE_ROWS), out = tiles * HLQ_TILE_ROWS;
+    b->x = gpu_new(b, PRODUCT_IN * sizeof *b->x);
+    b->points = gpu_new(b, sizeof *b->points);
+    b->tables = gpu_new(b, PRODUCT_BLOCKS * PLANES * HLQ_TABLE_ENTRIES);
+    b->totals = gpu_new(b, (out + 1) * sizeof *b->totals);
+    b->strips = (hlq_cuda_strips){.strip = {.indices = b->tensor, .blocks = PRODUCT_BLOCKS, .q = 4},
+                                  .tiles = tiles,
+                                  .tile_bytes = TILE_BYTES,
+                                  .rows = 1,
+                                  .tables = b->tables,
+                                  .planes = PLANES,
+                                  .largest = {128, 127},
+                                  .weight = 1,
+                                  .total = b->totals};
+    b->products = (hlq_cuda_products){
+        .finish = {.scales = gpu_new(b, (out + 1) * sizeof(float)), .dim = PRODUCT_DIM},
+        .row = gpu_new(b, sizeof(hlq_look_up_row)),
+        .rows = 1,
+        .out = out,
+        .total = b->totals,
+        .stride = out,
+        .y = gpu_new(b, (out + 1) * sizeof(float))};
+}
+
+static int run_product(gpu_bench *b)
+{
+    const size_t bytes = b->products.out * sizeof *b->totals;
+    int error = hlq_cuda_tables(b->points, PRODUCT_DIM, b->x, b->products.row, 1, PRODUCT_BLOCKS,
+                                b->strips.planes, b->tables, b->stream);
+    if (!error) error = cudaMemsetAsync(b->totals, 0, bytes, b->stream);
+    if (!error) error = hlq_cuda_sums(&b->strips, b->stream);
+    return error ? error : hlq_cuda_finish(&b->products, b->stream);
+}
+
 /* All that rank 0's GPU does in twoshot -------------------------------------------------------- */
 
 /* What the others send is made beforehand, of the same tensor. */
@@ -258,6 +307,8 @@ static const gpu_case cases[] = {
     {"unrotate", 2, 1, 0, prepare_unrotate, run_unrotate},
     {"hnlq_encode", 1, 0, 1, prepare_hnlq, run_hnlq_encode},
     {"hnlq_decode", 1, 0, 1, prepare_hnlq_decode, run_hnlq_decode},
+    {"hnlq_quantize", 1, 0, 1, prepare_hnlq, run_hnlq_quantize},
+    {"product", 1, 0, 1, prepare_product, run_product},
     {"all_reduce", 2, 1, 0, prepare_all_reduce, run_all_reduce},
     {"all_reduce", 8, 1, 0, prepare_all_reduce, run_all_reduce},
 };

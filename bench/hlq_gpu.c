@@ -37,6 +37,7 @@ static const char help_text[] =
     "                          that came, and its numbers\n"
     "  sum N, unrotate         messages of N-1 ranks and the own numbers added up; to a tensor\n"
     "  hnlq_*                  the quantizer at 4 bits; float32 only\n"
+    "  product                 a matrix of 4 bits, the tensor in fp32, times a vector\n"
     "  all_reduce N            all that the GPU of one of N ranks does in twoshot\n"
     "\n"
     "GB/s counts bytes of the tensor, also for the copy, which reads and writes them. ratio is "

@@ -136,3 +136,15 @@ foreach(test test_quantizer_cuda test_quantizer_cuda_bad_input test_lut_cuda
         LIBRARIES hlqcomm_cuda_internal hlqcomm_cuda_runtime_objects hlq_quantizer_kernels_cuda
     )
 endforeach()
+
+# What hlq_gpu measures on a GPU runs, and gives what it should: its times mean nothing here.
+if(HLQ_HAVE_CUDA AND TARGET hlq_gpu)
+    add_executable(hlq_gpu_ptx $<TARGET_OBJECTS:hlq_gpu> $<TARGET_OBJECTS:hlq_ptx>)
+    target_link_libraries(
+        hlq_gpu_ptx PRIVATE hlq_wire_cuda hlq_quantizer_kernels_cuda hlq_test_support
+                            ${CMAKE_DL_LIBS}
+    )
+    set_target_properties(hlq_gpu_ptx PROPERTIES LINKER_LANGUAGE CXX CUDA_RUNTIME_LIBRARY None)
+    add_test(NAME hlq_gpu_ptx COMMAND hlq_gpu_ptx --bytes 1M --calls 1)
+    hlq_properties(hlq_gpu_ptx LABELS kernel)
+endif()

@@ -206,6 +206,22 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int)
     return cudaSuccess;
 }
 
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp *properties, int)
+{
+    *properties = {};
+    std::strcpy(properties->name, "PTX machine");
+    properties->multiProcessorCount = 1;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    *version = CUDART_VERSION;
+    return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int *version) { return cudaDriverGetVersion(version); }
+
 cudaError_t cudaMalloc(void **p, size_t bytes) { return allocate_into(p, bytes, Owner::device); }
 cudaError_t cudaMallocHost(void **p, size_t bytes) { return allocate_into(p, bytes, Owner::host); }
 cudaError_t cudaHostAlloc(void **p, size_t bytes, unsigned)

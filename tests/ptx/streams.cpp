@@ -3,6 +3,7 @@
  */
 #include "runtime.h"
 
+#include <chrono>
 #include <memory>
 
 using namespace ptx;
@@ -24,6 +25,7 @@ struct CUstream_st {
 
 struct CUevent_st {
     std::shared_ptr<CUgraph_st> graph; /* recorded while this was captured */
+    std::chrono::steady_clock::time_point when;
 };
 
 namespace {
@@ -64,6 +66,8 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
     return cudaSuccess;
 }
 
+cudaError_t cudaStreamCreate(cudaStream_t *stream) { return cudaStreamCreateWithFlags(stream, 0); }
+
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
     delete stream;
@@ -91,6 +95,8 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
     return cudaSuccess;
 }
 
+cudaError_t cudaEventCreate(cudaEvent_t *event) { return cudaEventCreateWithFlags(event, 0); }
+
 cudaError_t cudaEventDestroy(cudaEvent_t event)
 {
     delete event;
@@ -100,6 +106,14 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     event->graph = captured(stream) ? stream->graph : nullptr;
+    event->when = std::chrono::steady_clock::now();
+    return cudaSuccess;
+}
+
+/* Of the host: nothing is measured of a GPU. */
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begun, cudaEvent_t ended)
+{
+    *milliseconds = std::chrono::duration<float, std::milli>(ended->when - begun->when).count();
     return cudaSuccess;
 }
 
