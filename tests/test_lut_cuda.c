@@ -173,13 +173,16 @@ static void check_two_sided(const hlq_lut *lut, const hlq_cuda_lut *cuda_lut, co
     products_free(&t.p);
 }
 
+/* From one size to the next that is tried. */
+static size_t step(void) { return hlq_test_stride() > 1 ? 4 : 1; }
+
 /* All right, then with a few vectors that are none. */
 static void check_sizes(hlq_rng *rng, const hnlq_code *code_a, const hnlq_code *code_b,
                         int retries_a, int retries_b, int centred)
 {
     static const size_t sizes[][2] = {{0, 5},  {3, 0},   {1, 1},   {2, 31},  {5, 32},
                                       {7, 33}, {2, 255}, {1, 256}, {3, 1000}};
-    for (size_t n = 0; n < sizeof sizes / sizeof *sizes; n++) {
+    for (size_t n = hlq_rng_below(rng, step()); n < sizeof sizes / sizeof *sizes; n += step()) {
         const size_t batch = sizes[n][0], vectors = sizes[n][1], count = batch * vectors;
         side a = side_new(rng, code_a, retries_a, centred, count),
              b = side_new(rng, code_b, retries_b, centred, count);
@@ -353,7 +356,8 @@ static void test_one_sided_tables_and_their_products_are_the_hosts(void)
     static const size_t sizes[][2] = {{0, 3}, {2, 0}, {1, 1}, {3, 11}, {1, 32}, {5, 33}};
     hlq_rng rng = hlq_rng_new(3);
     for (size_t c = 0; c < sizeof codes / sizeof *codes; c++) {
-        for (size_t n = 0; n < sizeof sizes / sizeof *sizes; n++) {
+        for (size_t n = hlq_rng_below(&rng, step()); n < sizeof sizes / sizeof *sizes;
+             n += step()) {
             const size_t batch = sizes[n][0], vectors = sizes[n][1];
             if (batch * vectors * few(codes[c].q, codes[c].dim) > 1 << 21) continue;
             check_one_sided(&rng, &codes[c], 0, 0, batch, vectors);
