@@ -4,7 +4,6 @@
 #include "warp.h"
 
 #include <cstring>
-#include <unordered_map>
 
 namespace ptx {
 
@@ -173,14 +172,6 @@ template <typename T> struct Swapped {
     T operator()(T was, T b, T c) const { return was == b ? c : was; }
 };
 
-using Steps = std::unordered_map<std::string, Step>;
-
-Step step_of(const Steps &steps, const std::string &name)
-{
-    const auto found = steps.find(name);
-    return found == steps.end() ? nullptr : found->second;
-}
-
 } // namespace
 
 Step load_step(const std::string &type)
@@ -192,7 +183,7 @@ Step load_step(const std::string &type)
         {"u64", load<uint64_t>}, {"s64", load<int64_t>},  {"b64", load<uint64_t>},
         {"f32", load<uint32_t>}, {"f64", load<uint64_t>},
     };
-    return step_of(steps, type);
+    return step_in(steps, type);
 }
 
 Step store_step(const std::string &type)
@@ -204,7 +195,7 @@ Step store_step(const std::string &type)
         {"u64", store<uint64_t>}, {"s64", store<uint64_t>}, {"b64", store<uint64_t>},
         {"f32", store<uint32_t>}, {"f64", store<uint64_t>},
     };
-    return step_of(steps, type);
+    return step_in(steps, type);
 }
 
 Step atomic_step(const std::string &name)
@@ -225,7 +216,7 @@ Step atomic_step(const std::string &name)
         {"cas.b32", atomic<uint32_t, Swapped<uint32_t>>},
         {"cas.b64", atomic<uint64_t, Swapped<uint64_t>>},
     };
-    return step_of(steps, name);
+    return step_in(steps, name);
 }
 
 } // namespace ptx

@@ -293,8 +293,7 @@ Steps all_steps()
 Step arithmetic_step(const std::string &name)
 {
     static const Steps steps = all_steps();
-    const auto found = steps.find(name);
-    return found == steps.end() ? nullptr : found->second;
+    return step_in(steps, name);
 }
 
 } // namespace ptx

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <limits>
 #include <type_traits>
-#include <unordered_map>
 
 namespace ptx {
 
@@ -85,8 +84,6 @@ void convert(Warp &w, const Instruction &i)
     each_lane(w, [&](unsigned k) { d[k] = Convert<D, S, Round>()(a[k]); });
 }
 
-using Steps = std::unordered_map<std::string, Step>;
-
 template <typename D> void add_to_integer(Steps &steps, const std::string &to)
 {
     steps[to + ".u8"] = convert<D, uint8_t>;
@@ -155,8 +152,7 @@ Steps all_steps()
 Step convert_step(const std::string &name)
 {
     static const Steps steps = all_steps();
-    const auto found = steps.find(name);
-    return found == steps.end() ? nullptr : found->second;
+    return step_in(steps, name);
 }
 
 } // namespace ptx

@@ -3,8 +3,6 @@
  */
 #include "warp.h"
 
-#include <unordered_map>
-
 namespace ptx {
 
 /* The mask of the lanes that are here, which has to be one. */
@@ -129,13 +127,12 @@ struct Most {
 
 Step reduce_step(const std::string &name)
 {
-    static const std::unordered_map<std::string, Step> steps = {
+    static const Steps steps = {
         {"add.u32", reduce<uint32_t, Sum>},   {"add.s32", reduce<uint32_t, Sum>},
         {"min.u32", reduce<uint32_t, Least>}, {"min.s32", reduce<int32_t, Least>},
         {"max.u32", reduce<uint32_t, Most>},  {"max.s32", reduce<int32_t, Most>},
     };
-    const auto found = steps.find(name);
-    return found == steps.end() ? nullptr : found->second;
+    return step_in(steps, name);
 }
 
 } // namespace ptx

@@ -8,7 +8,6 @@
 #include "warp.h"
 
 #include <functional>
-#include <unordered_map>
 
 namespace ptx {
 
@@ -53,8 +52,6 @@ template <typename T, typename Op> void compare(Warp &w, const Instruction &i)
 struct Same {
     template <typename T> T operator()(T a) const { return a; }
 };
-using Steps = std::unordered_map<std::string, Step>;
-
 template <typename T> void add_comparisons(Steps &steps, const std::string &type)
 {
     steps["setp.eq" + type] = compare<T, std::equal_to<T>>;

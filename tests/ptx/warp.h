@@ -6,6 +6,8 @@
 
 #include "machine.h"
 
+#include <unordered_map>
+
 namespace ptx {
 
 struct Block {
@@ -68,6 +70,15 @@ template <typename F> inline void each_lane(const Warp &w, F f)
     for (uint32_t left = w.active; left; left &= left - 1) {
         f(static_cast<unsigned>(__builtin_ctz(left)));
     }
+}
+
+/* Steps by name, "add.s32"; NULL: unknown. */
+using Steps = std::unordered_map<std::string, Step>;
+
+inline Step step_in(const Steps &steps, const std::string &name)
+{
+    const auto found = steps.find(name);
+    return found == steps.end() ? nullptr : found->second;
 }
 
 /* Steps that parse.cpp chooses by itself. */
