@@ -128,7 +128,7 @@ static void test_many_numbers_take_several_pieces(void)
     params.beta = 0.3;
     hlq_quantizer *quantizer = quantizer_with(&params);
     hlq_rng rng = hlq_rng_new(2);
-    for (int i = hlq_test_stride() > 1 ? 2 : 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++) {
         rows r = rows_new(&rng, shapes[i][0], shapes[i][1], 0);
         hlq_test_case("%zu rows of %zu", r.rows, r.columns);
         check_rows(quantizer, &r, 1);
@@ -372,7 +372,7 @@ int main(void)
     hlq_skip_without_gpu();
     gpu_open(&gpu);
     test_rows_become_what_the_hosts_do();
-    test_many_numbers_take_several_pieces();
+    if (hlq_test_stride() == 1) test_many_numbers_take_several_pieces();
     test_rows_that_the_host_refuses_are_nan();
     test_products_are_those_of_the_host();
     test_rows_of_x_that_the_host_refuses_give_nan();

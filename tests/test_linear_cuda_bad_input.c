@@ -45,9 +45,10 @@ static hlq_status call_unpack(const arguments *g)
     return hlq_cuda_linear_unpack(g->linear, g->first, g->rows, g->out, gpu.stream);
 }
 
-typedef hlq_status call(const arguments *g);
-static call *const calls[] = {call_rows, call_one_sided, call_two_sided, call_unpack};
-enum { CALLS = sizeof calls / sizeof *calls };
+static hlq_status (*const calls[])(const arguments *g) = {call_rows, call_one_sided, call_two_sided,
+                                                          call_unpack};
+
+#include "quantizer_refusals.h"
 
 /* Which calls take an argument: a bit for each of calls[]. */
 enum {
@@ -55,7 +56,6 @@ enum {
     FORWARD = 2 | 4,
     TWO_SIDED = 4,
     UNPACK = 8,
-    ALL = (1 << CALLS) - 1,
 };
 
 static arguments right(const hlq_quantizer *quantizer, const hlq_cuda_linear *linear)
@@ -82,26 +82,11 @@ static void arguments_free(const arguments *g)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) pair_free(all[i]);
 }
 
-static void refuse(int takes, const arguments *wrong, const char *part)
-{
-    for (int i = 0; i < CALLS; i++) {
-        hlq_test_case("call %d, %s", i, part);
-        if (takes >> i & 1) CHECK_REFUSED(calls[i](wrong), HLQ_E_INVALID, part);
-        else CHECK_EQ(calls[i](wrong), HLQ_OK);
-    }
-}
-
-static char *at(void *p, ptrdiff_t bytes) { return (char *)p + bytes; }
-
 /* In turn, every pointer is NULL, not aligned, of the host. */
 static void test_pointers(const arguments *g)
 {
     static double host[64];
-    arguments w;
-#define WITH(member, value, takes, part)                                                           \
-    w = *g;                                                                                        \
-    w.member = (void *)(value);                                                                    \
-    refuse(takes, &w, part);
+#define WITH(member, value, takes, part) REFUSE_WITH(*g, member, value, takes, part)
     WITH(quantizer, NULL, ROWS, "quantizer, x, out or shrunk is NULL")
     WITH(linear, NULL, FORWARD | UNPACK, "linear is NULL")
     WITH(x, NULL, ROWS | FORWARD, "is NULL")
@@ -186,19 +171,15 @@ static void test_nothing_is_written(const arguments *g)
 static void test_another_device_and_one_that_fails(const arguments *g, const hlq_linear *linear)
 {
     hlq_cuda_linear *none;
-    if (gpu_use_other(1)) {
+    if (on_another_device()) {
         CHECK_REFUSED(call_rows(g), HLQ_E_INVALID, "x is memory of device 0; the current one is 1");
         for (int i = 1; i < CALLS; i++) {
             CHECK_REFUSED(calls[i](g), HLQ_E_INVALID,
                           "linear is on device 0; the current one is 1");
         }
-    } else {
-        printf("there is one device only: another is not tried\n");
     }
     gpu_use_other(0);
-    for (int i = 0; i < CALLS && gpu_fail_next(); i++) {
-        CHECK_REFUSED(calls[i](g), HLQ_E_TRANSPORT, "CUDA: out of memory");
-    }
+    refuse_where_cuda_fails(g);
     if (gpu_fail_next()) {
         CHECK_REFUSED(hlq_cuda_linear_create(linear, &none), HLQ_E_NOMEM, "no memory for a layer");
         CHECK(none == NULL);

@@ -59,10 +59,10 @@ static hlq_status call_rows(const arguments *g)
                                       gpu.stream);
 }
 
-typedef hlq_status call(const arguments *g);
-static call *const calls[] = {call_nearest, call_pack,  call_unpack,
-                              call_dot,     call_build, call_rows};
-enum { CALLS = sizeof calls / sizeof *calls };
+static hlq_status (*const calls[])(const arguments *g) = {call_nearest, call_pack,  call_unpack,
+                                                          call_dot,     call_build, call_rows};
+
+#include "quantizer_refusals.h"
 
 /* Which calls take an argument: a bit for each of calls[]. */
 enum {
@@ -72,7 +72,6 @@ enum {
     DOT = 8,
     BUILD = 16,
     ROWS = 32,
-    ALL = (1 << CALLS) - 1,
     TAKES_X = NEAREST | BUILD,
     TAKES_DIGITS = PACK | UNPACK,
     TAKES_B = DOT | ROWS,
@@ -101,14 +100,12 @@ static arguments right(const hlq_quantizer *quantizer, const hlq_cuda_lut *lut)
     };
 }
 
-static void *unlocked(const void *p) { return (void *)(uintptr_t)p; }
-
 static void arguments_free(const arguments *g)
 {
-    void *all[] = {unlocked(g->a.digits),
-                   unlocked(g->a.retries),
-                   unlocked(g->b.digits),
-                   unlocked(g->b.retries),
+    void *all[] = {(void *)(uintptr_t)g->a.digits,
+                   (void *)(uintptr_t)g->a.retries,
+                   (void *)(uintptr_t)g->b.digits,
+                   (void *)(uintptr_t)g->b.retries,
                    g->x,
                    g->out,
                    g->table,
@@ -120,27 +117,12 @@ static void arguments_free(const arguments *g)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) pair_free(all[i]);
 }
 
-static void refuse(int takes, const arguments *wrong, const char *part)
-{
-    for (int i = 0; i < CALLS; i++) {
-        hlq_test_case("call %d", i);
-        if (takes >> i & 1) CHECK_REFUSED(calls[i](wrong), HLQ_E_INVALID, part);
-        else CHECK_EQ(calls[i](wrong), HLQ_OK);
-    }
-}
-
-static void *at(const void *p, ptrdiff_t bytes) { return (char *)unlocked(p) + bytes; }
-
 /* In turn, every pointer is NULL, not aligned, of the host. */
 static void test_pointers(const hlq_quantizer *quantizer, const hlq_cuda_lut *lut)
 {
     static double host[64];
     const arguments g = right(quantizer, lut);
-    arguments w;
-#define WITH(member, value, takes, part)                                                           \
-    w = g;                                                                                         \
-    w.member = (void *)(value);                                                                    \
-    refuse(takes, &w, part);
+#define WITH(member, value, takes, part) REFUSE_WITH(g, member, value, takes, part)
     WITH(quantizer, NULL, BUILD, "quantizer is NULL")
     WITH(lut, NULL, DOT, "lut is NULL")
     WITH(a.quantizer, NULL, DOT, "a, its quantizer or its digits is NULL")
@@ -247,13 +229,9 @@ static void test_another_device_and_one_that_fails(const hlq_quantizer *quantize
                                                    const hlq_cuda_lut *lut)
 {
     const arguments g = right(quantizer, lut);
-    if (gpu_use_other(1)) refuse(ALL, &g, "is memory of device 0; the current one is 1");
-    else printf("there is one device only: another is not tried\n");
+    if (on_another_device()) refuse(ALL, &g, "is memory of device 0; the current one is 1");
     gpu_use_other(0);
-    for (int i = 0; i < CALLS && gpu_fail_next(); i++) {
-        CHECK_REFUSED(calls[i](&g), HLQ_E_TRANSPORT, "CUDA: out of memory");
-    }
-    refuse(0, &g, "");
+    refuse_where_cuda_fails(&g);
     arguments_free(&g);
 }
 

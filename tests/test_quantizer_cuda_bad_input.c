@@ -67,10 +67,11 @@ static hlq_status call_from_flat(const arguments *g)
                                    gpu.stream);
 }
 
-typedef hlq_status call(const arguments *g);
-static call *const calls[] = {call_encode, call_decode,  call_quantize, call_add_modq,
-                              call_add,    call_to_flat, call_from_flat};
-enum { CALLS = sizeof calls / sizeof *calls, ENCODE = 0, DECODE, QUANTIZE, ADD_MODQ, ADD };
+static hlq_status (*const calls[])(const arguments *g) = {
+    call_encode, call_decode, call_quantize, call_add_modq, call_add, call_to_flat, call_from_flat};
+enum { ENCODE, DECODE, QUANTIZE, ADD_MODQ, ADD };
+
+#include "quantizer_refusals.h"
 
 static arguments right(const hlq_quantizer *quantizer)
 {
@@ -110,30 +111,14 @@ enum {
     TAKES_OVERLOAD = 1 << ENCODE | 1 << QUANTIZE | 1 << ADD,
     TAKES_DITHER = TAKES_X,
     TAKES_FLAT = 3 << 5,
-    ALL = (1 << CALLS) - 1,
 };
-
-static void refuse(int takes, const arguments *wrong, const char *part)
-{
-    for (int i = 0; i < CALLS; i++) {
-        hlq_test_case("call %d", i);
-        if (takes >> i & 1) CHECK_REFUSED(calls[i](wrong), HLQ_E_INVALID, part);
-        else CHECK_EQ(calls[i](wrong), HLQ_OK);
-    }
-}
-
-static char *at(void *p, ptrdiff_t bytes) { return (char *)p + bytes; }
 
 /* In turn, every pointer is NULL, not aligned, of the host. */
 static void test_pointers(const hlq_quantizer *quantizer)
 {
     static double host[64];
     const arguments g = right(quantizer);
-    arguments w;
-#define WITH(member, value, takes, part)                                                           \
-    w = g;                                                                                         \
-    w.member = (void *)(value);                                                                    \
-    refuse(takes, &w, part);
+#define WITH(member, value, takes, part) REFUSE_WITH(g, member, value, takes, part)
     WITH(x, NULL, TAKES_X, "is NULL")
     WITH(out, NULL, TAKES_OUT, "is NULL")
     WITH(digits, NULL, TAKES_DIGITS, "NULL")
@@ -159,7 +144,7 @@ static void test_pointers(const hlq_quantizer *quantizer)
     WITH(overloads, host, TAKES_OVERLOAD, "overloads is not memory of a device")
     WITH(invalid, host, ALL, "invalid is not memory of a device")
     WITH(dither.z, host, TAKES_DITHER, "dither is not memory of a device")
-    w = g;
+    arguments w = g;
     w.overload = NULL;
     refuse(0, &w, "");
     w.overloads = NULL;
@@ -223,13 +208,9 @@ static void test_no_vectors_need_no_memory(const hlq_quantizer *quantizer)
 static void test_another_device_and_one_that_fails(const hlq_quantizer *quantizer)
 {
     const arguments g = right(quantizer);
-    if (gpu_use_other(1)) refuse(ALL, &g, "is memory of device 0; the current one is 1");
-    else printf("there is one device only: another is not tried\n");
+    if (on_another_device()) refuse(ALL, &g, "is memory of device 0; the current one is 1");
     gpu_use_other(0);
-    for (int i = 0; i < CALLS && gpu_fail_next(); i++) {
-        CHECK_REFUSED(calls[i](&g), HLQ_E_TRANSPORT, "CUDA: out of memory");
-    }
-    refuse(0, &g, "");
+    refuse_where_cuda_fails(&g);
     arguments_free(&g);
 }
 

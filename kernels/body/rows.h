@@ -22,7 +22,7 @@
 HLQ_PLAIN double most_of_lanes(const double most[LANES_HERE])
 {
     double all = most[0];
-    for (int d = 16; d; d /= 2) {
+    for (int d = HLQ_SUM_LANES / 2; d; d /= 2) {
         const double other = __shfl_xor_sync(WHOLE_WARP, all, d);
         all = other > all ? other : all;
     }

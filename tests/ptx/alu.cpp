@@ -29,7 +29,7 @@ template <typename T, typename Wide> void multiply_add_wide(Warp &w, const Instr
     });
 }
 
-/* The second operand, 32 bits wide, is how far. */
+/* The second source, 32 bits wide, is how far. */
 template <typename T, typename Op> void shift(Warp &w, const Instruction &i)
 {
     T *d = w.lanes<T>(i.operand[0]);
@@ -55,8 +55,6 @@ void move_predicate(Warp &w, const Instruction &i)
 }
 
 /* Integers, which wrap ------------------------------------------------------------------------ */
-
-template <typename T> using Bits = std::make_unsigned_t<T>;
 
 /* Of any two integers that fit, as C++ has it for unsigned ones of at least 32 bits. */
 #define WRAPPING(Name, op)                                                                         \
@@ -174,7 +172,7 @@ template <typename T> void insert_field(Warp &w, const Instruction &i)
     });
 }
 
-/* Bytes of a and b by the digits of a selector; a digit of 8 and more would spread a sign. */
+/* Bytes of a and b by the digits of a selector; a digit of 8 and more spreads a sign. */
 void permute(Warp &w, const Instruction &i)
 {
     uint32_t *d = w.lanes<uint32_t>(i.operand[0]);

@@ -128,9 +128,9 @@ struct Most {
 Step reduce_step(const std::string &name)
 {
     static const Steps steps = {
-        {"add.u32", reduce<uint32_t, Sum>},   {"add.s32", reduce<uint32_t, Sum>},
-        {"min.u32", reduce<uint32_t, Least>}, {"min.s32", reduce<int32_t, Least>},
-        {"max.u32", reduce<uint32_t, Most>},  {"max.s32", reduce<int32_t, Most>},
+        {"sync.add.u32", reduce<uint32_t, Sum>},   {"sync.add.s32", reduce<uint32_t, Sum>},
+        {"sync.min.u32", reduce<uint32_t, Least>}, {"sync.min.s32", reduce<int32_t, Least>},
+        {"sync.max.u32", reduce<uint32_t, Most>},  {"sync.max.s32", reduce<int32_t, Most>},
     };
     return step_in(steps, name);
 }

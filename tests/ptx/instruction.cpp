@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <set>
 
 namespace ptx {
 
@@ -120,7 +121,7 @@ void Builder::control(const std::vector<std::string> &name, const std::string &r
     } else if (joined(name, 0) == "bar.warp.sync") {
         i->step = sync_warp;
         i->operand[0] = exactly(rest, 4);
-    } else if (name[0] == "bar" && rest == "0") {
+    } else if (joined(name, 0) == "bar.sync" && rest == "0") {
         i->step = barrier;
     }
 }
@@ -133,36 +134,31 @@ void Builder::memory(const std::vector<std::string> &name, const std::vector<std
                                                         {"shared", Space::shared},
                                                         {"local", Space::local},
                                                         {"param", Space::param}};
-    static const char *const ignored[] = {"nc",      "volatile", "relaxed", "acquire", "release",
-                                          "acq_rel", "gpu",      "cta",     "sys",     "cta"};
+    static const std::set<std::string> ignored = {
+        "nc", "volatile", "relaxed", "acquire", "release", "acq_rel", "gpu", "cta", "sys"};
     std::string rest;
     i->count = 1;
     for (size_t n = 1; n < name.size(); n++) {
-        bool is_ignored = name[n] == "v2" || name[n] == "v4";
-        for (const char *word : ignored) is_ignored |= name[n] == word;
-        if (is_ignored && name[n][0] == 'v' && name[n].size() == 2) {
-            i->count = static_cast<uint8_t>(name[n][1] - '0');
-        } else if (spaces.count(name[n])) {
-            i->space = spaces.at(name[n]);
-        } else if (!is_ignored) {
-            rest += (rest.empty() ? "" : ".") + name[n];
-        }
+        if (name[n] == "v2" || name[n] == "v4") i->count = name[n] == "v2" ? 2 : 4;
+        else if (spaces.count(name[n])) i->space = spaces.at(name[n]);
+        else if (!ignored.count(name[n])) rest += (rest.empty() ? "" : ".") + name[n];
     }
+    i->step = name[0] == "ld"   ? load_step(rest)
+              : name[0] == "st" ? store_step(rest)
+                                : atomic_step(rest);
+    if (!i->step) return;
     if (name[0] == "ld") {
         const std::vector<std::string> to = elements(operands[0]);
-        i->step = load_step(rest);
         for (size_t n = 0; n < to.size(); n++) i->operand[n] = operand(to[n], 8);
         address(operands[1], i, i->count);
     } else if (name[0] == "st") {
         const std::vector<std::string> from = elements(operands[1]);
         const auto bytes = static_cast<uint32_t>(bytes_of_type(rest));
-        i->step = store_step(rest);
         address(operands[0], i, 0);
         for (size_t n = 0; n < from.size(); n++) i->operand[1 + n] = operand(from[n], bytes);
     } else {
         const size_t first = name[0] == "atom" ? 1 : 0;
         const auto bytes = static_cast<uint32_t>(bytes_of_type(name.back()));
-        i->step = atomic_step(rest);
         if (first && operands[0] != "_") i->operand[0] = exactly(operands[0], bytes);
         address(operands[first], i, 1);
         for (size_t n = first + 1; n < operands.size(); n++) {
@@ -175,24 +171,26 @@ void Builder::memory(const std::vector<std::string> &name, const std::vector<std
 void Builder::crossing(const std::vector<std::string> &name,
                        const std::vector<std::string> &operands, Instruction *i)
 {
+    static const Steps steps = {
+        {"shfl.sync.bfly.b32", shuffle_xor},  {"shfl.sync.up.b32", shuffle_up},
+        {"shfl.sync.down.b32", shuffle_down}, {"shfl.sync.idx.b32", shuffle_from},
+        {"vote.sync.ballot.b32", ballot},     {"vote.sync.any.pred", vote_any},
+        {"vote.sync.all.pred", vote_all},
+    };
+    const bool reduces = name[0] == "redux";
+    i->step = reduces ? reduce_step(joined(name, 1)) : step_in(steps, joined(name, 0));
+    if (!i->step) return;
     if (name[0] == "shfl") {
         const std::vector<std::string> to = split(operands[0], '|');
-        i->step = name[2] == "bfly"   ? shuffle_xor
-                  : name[2] == "up"   ? shuffle_up
-                  : name[2] == "down" ? shuffle_down
-                                      : shuffle_from;
         i->operand[0] = exactly(to[0], 4);
         if (to.size() > 1) i->operand[1] = exactly(to[1], 0);
         for (size_t n = 1; n < operands.size(); n++) i->operand[1 + n] = exactly(operands[n], 4);
-    } else if (name[0] == "vote") {
-        i->step = name[2] == "ballot" ? ballot : name[2] == "any" ? vote_any : vote_all;
-        i->operand[0] = exactly(operands[0], name[2] == "ballot" ? 4 : 0);
-        i->operand[1] = exactly(operands[1], 0);
-        i->operand[2] = exactly(operands[2], 4);
-    } else {
-        i->step = reduce_step(joined(name, 2));
-        for (size_t n = 0; n < 3; n++) i->operand[n] = exactly(operands[n], 4);
+        return;
     }
+    const uint32_t predicate = 0;
+    i->operand[0] = exactly(operands[0], name.back() == "pred" ? predicate : 4);
+    i->operand[1] = exactly(operands[1], reduces ? 4 : predicate);
+    i->operand[2] = exactly(operands[2], 4);
 }
 
 /* A cast between spaces is none here: global addresses are the host's. That of a lane's own memory
@@ -207,10 +205,10 @@ void Builder::conversion(const std::vector<std::string> &name,
         }
         return;
     }
-    const std::string &from = name.back();
     i->step = convert_step(joined(name, 1));
+    if (!i->step) return;
     i->operand[0] = operand(operands[0], 0);
-    i->operand[1] = operand(operands[1], static_cast<uint32_t>(bytes_of_type(from)));
+    i->operand[1] = operand(operands[1], static_cast<uint32_t>(bytes_of_type(name.back())));
 }
 
 /* d = {a0, a1}, or {d0, d1} = a: the first is the low part. */
@@ -277,10 +275,11 @@ void Builder::move(const std::string &type, const std::vector<std::string> &oper
 void Builder::arithmetic(const std::vector<std::string> &name,
                          const std::vector<std::string> &operands, Instruction *i)
 {
+    i->step = arithmetic_step(joined(name, 0));
+    if (!i->step) return;
     const std::string &type = name.back(), &base = name[0];
     const auto bytes = static_cast<uint32_t>(type == "pred" ? 0 : bytes_of_type(type));
-    const bool is_wide = name.size() > 1 && name[1] == "wide";
-    i->step = arithmetic_step(joined(name, 0));
+    const bool is_wide = name[1] == "wide";
     for (size_t n = 0; n < operands.size() && n < OPERANDS_MAX; n++) {
         uint32_t width = bytes;
         if (is_wide && (n == 0 || n == 3)) width = 2 * bytes;

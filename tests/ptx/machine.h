@@ -16,7 +16,6 @@
 #include "races.h"
 
 #include <map>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -60,7 +59,7 @@ struct Parameter {
     size_t at, bytes;
 };
 
-/* Registers that the machine sets, in the order of their places from SPECIAL on. */
+/* Registers that the machine sets. Grids have one dimension: y and z are 0 of 1. */
 enum Special { TID_X, LANE, CTAID_X, NTID_X, NCTAID_X, ONE, ZERO, SPECIALS };
 
 struct Kernel {

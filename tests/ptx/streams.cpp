@@ -17,7 +17,7 @@ struct CUgraphExec_st {
     std::vector<Work> work;
 };
 
-/* Streams that are captured into the same graph share it; `origin` is where that began. */
+/* Streams that are captured into the same graph share it; it began with the origin. */
 struct CUstream_st {
     std::shared_ptr<CUgraph_st> graph;
     bool is_origin = false;

@@ -50,6 +50,11 @@ static const fault_case fault_cases[] = {
     {"mov.u32 %r2, room;\nst.shared.u32 [%r2+256], %r1;", 1, 1, "beyond the block's shared memory"},
     {".local .align 8 .b8 own[16];\nld.local.u32 %r2, [own+16];", 1, 1, "beyond its own memory"},
     {"sin.approx.f32 %f1, %f2;", 1, 1, "does not know"},
+    {"vote.sync.uni.pred %p1, %p2, -1;", 1, 32, "does not know"},
+    {"redux.sync.xor.b32 %r2, %r1, -1;", 1, 32, "does not know"},
+    {"bar.red.popc.u32 %r2, 0, %p1;", 1, 32, "does not know"},
+    {"@%p1 add.s32 %r2, %r1, 1;", 1, 1, "does not know"},
+    {"call.uni somewhere;", 1, 1, "does not know"},
     {"add.s32 %r2, %rd1, 1;", 1, 1, "is not 4 bytes wide"},
     {"", 1, 65, "too many threads"},
 

@@ -81,7 +81,7 @@ inline Step step_in(const Steps &steps, const std::string &name)
     return found == steps.end() ? nullptr : found->second;
 }
 
-/* Steps that parse.cpp chooses by itself. */
+/* Steps that instruction.cpp chooses by itself. */
 void branch(Warp &w, const Instruction &i);
 void branch_if(Warp &w, const Instruction &i);
 void leave(Warp &w, const Instruction &i);
@@ -95,15 +95,15 @@ void vote_any(Warp &w, const Instruction &i);
 void vote_all(Warp &w, const Instruction &i);
 void sync_warp(Warp &w, const Instruction &i);
 
-/* cross.cpp: "add.u32", "max.s32" …; NULL: unknown. */
+/* cross.cpp: "sync.add.u32", "sync.max.s32" …; NULL: unknown, here and below. */
 Step reduce_step(const std::string &name);
 
-/* access.cpp. The type as in "u32"; `extended` says how wide a register is, in bytes. */
+/* access.cpp: "u32" …, "add.u64" …. */
 Step load_step(const std::string &type);
 Step store_step(const std::string &type);
-Step atomic_step(const std::string &name); /* "add.u64" … */
+Step atomic_step(const std::string &name);
 
-/* cvt: "rn.f32.s32" …, for registers of so many bytes. */
+/* convert.cpp: "rn.f32.s32" …. */
 Step convert_step(const std::string &name);
 
 } // namespace ptx
