@@ -1,18 +1,20 @@
 """Trains a small model on some ranks, saves, and goes on from what other ranks saved.
 
-    python checkpoint_job.py FOLDER ddp|fsdp RANKS STEPS [--from RANKS]
+    python checkpoint_job.py FOLDER ddp|fsdp STEPS RANKS OTHERS...
 
 The batches of all ranks together are the same for every number of ranks that divides SAMPLES: so
-losses are those of one training, however often it is cut. Writes to FOLDER:
+losses are those of one training, however often it is cut. RANKS train for 2 · STEPS; each number of
+OTHERS goes on from what those saved in between, for STEPS. Writes to FOLDER:
 
-    RANKS_weights.pt, RANKS_state_P.pt      after STEPS of 2 · STEPS: the model, each rank's state
-    RANKS.json                              losses; how much of what was owed was lost in between
+    weights.pt, state_P.pt      after STEPS: the model, each rank's state
+    N.json                      for N ranks: losses; how much of what was owed was lost in between
 """
 
 import argparse
 import json
 from pathlib import Path
 
+import jobs
 import torch
 import torch.distributed as dist
 from hlqtorch.dist.comm_hooks import HLQState, hlq_ddp_comm_hook
@@ -54,11 +56,12 @@ class Training:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
+        self.goes_on = self.ranks != options.ranks
         self.losses: list[float] = []
         self.step = 0
         plain = make_model()
-        if options.source:
-            plain.load_state_dict(torch.load(self.file("weights", options.source)))
+        if self.goes_on:
+            plain.load_state_dict(torch.load(options.folder / "weights.pt"))
         common = {"bits": BITS, "error_feedback": True, "min_bytes": 0, "algorithm": "oneshot"}
         self.state: HLQState | HLQFSDPState
         self.model: nn.Module
@@ -72,9 +75,9 @@ class Training:
             self.state = HLQFSDPState(self.model, link=Link(timeout=20.0), **common)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=RATE)
 
-    def file(self, what: str, ranks: int) -> Path:
-        """Where something of so many ranks is kept."""
-        return self.options.folder / f"{ranks}_{what}.pt"
+    def state_file(self, rank: int) -> Path:
+        """Where the state of one of the ranks that save is kept."""
+        return self.options.folder / f"state_{rank}.pt"
 
     def mean(self, value: Tensor) -> Tensor:
         """Over the ranks, fp64."""
@@ -112,15 +115,13 @@ class Training:
         Shown by a step whose gradients are zero: what it sends, and what is owed afterwards, come
         from what was loaded.
         """
-        files = [self.file(f"state_{p}", self.options.source) for p in range(self.options.source)]
-        old = [torch.load(file) for file in files]
+        old = [torch.load(self.state_file(rank)) for rank in range(self.options.ranks)]
         total = sum(
             torch.cat([one["residuals"][n].double().flatten() for n in sorted(one["residuals"])])
             for one in old
         )
-        due = total / self.options.source
-        own = len(old) == self.ranks
-        self.state.load_state_dict(old[self.rank] if own else reshard(old))
+        due = total / len(old)
+        self.state.load_state_dict(reshard(old))
         self.optimizer.zero_grad()
         (self.model(batch(0, self.rank, self.ranks)[0]) * 0).sum().backward()
         got = self.gradients() + self.mean(self.owed())
@@ -132,20 +133,20 @@ class Training:
         """Writes what any number of ranks can go on from."""
         state = dict(self.model.state_dict())
         whole = {n: t.full_tensor() if hasattr(t, "full_tensor") else t for n, t in state.items()}
-        torch.save(self.state.state_dict(), self.file(f"state_{self.rank}", self.ranks))
+        torch.save(self.state.state_dict(), self.state_file(self.rank))
         if self.rank == 0:
             plain = {name.removeprefix("module."): value for name, value in whole.items()}
-            torch.save(plain, self.file("weights", self.ranks))
+            torch.save(plain, self.options.folder / "weights.pt")
 
 
-def run(rank: int, options: argparse.Namespace) -> None:
-    """One rank, from start to end."""
+def run(rank: int, ranks: int, options: argparse.Namespace) -> None:
+    """One rank of so many, from start to end."""
     torch.set_num_threads(1)
-    store = f"file://{options.folder}/store_{options.kind}_{options.ranks}_{options.source}"
-    dist.init_process_group("gloo", store, rank=rank, world_size=options.ranks)
+    store = f"file://{options.folder}/store_{ranks}"
+    dist.init_process_group("gloo", store, rank=rank, world_size=ranks)
     training = Training(options)
     lost = None
-    if options.source:
+    if training.goes_on:
         training.step = options.steps
         lost = training.load()
     else:
@@ -154,7 +155,7 @@ def run(rank: int, options: argparse.Namespace) -> None:
     training.train(options.steps)
     if rank == 0:
         result = {"losses": training.losses, "lost": lost}
-        (options.folder / f"{options.ranks}.json").write_text(json.dumps(result))
+        (options.folder / f"{ranks}.json").write_text(json.dumps(result))
     dist.destroy_process_group()
 
 
@@ -163,11 +164,12 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("kind", choices=("ddp", "fsdp"))
-    parser.add_argument("ranks", type=int)
     parser.add_argument("steps", type=int)
-    parser.add_argument("--from", type=int, default=0, dest="source")
+    parser.add_argument("ranks", type=int)
+    parser.add_argument("others", type=int, nargs="+")
     options = parser.parse_args()
-    torch.multiprocessing.spawn(run, (options,), nprocs=options.ranks)
+    for ranks in (options.ranks, *options.others):
+        jobs.fork(ranks, run, ranks, options)
 
 
 if __name__ == "__main__":

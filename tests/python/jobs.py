@@ -1,4 +1,4 @@
-"""Starts ranks: under mpirun, under torchrun, or by torch.multiprocessing; in a job of their own.
+"""Starts ranks: under mpirun, under torchrun, or as forks of a job; never in pytest's process.
 
 The tests themselves run in pytest's process, which is no rank of anything.
 """
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,3 +60,14 @@ def torchrun(ranks: int, *program: object) -> list[object]:
         ranks,
         *program,
     ]
+
+
+def fork(ranks: int, rank_main: Callable[..., None], *arguments: object) -> None:
+    """Runs rank_main(rank, *arguments) in so many forks of this job; the first failure ends all.
+
+    Importing torch takes seconds, so forks inherit it. The job may not have threads yet.
+    """
+    import torch._dynamo  # noqa: F401  else every rank imports it, for DDP
+    from torch.multiprocessing import start_processes
+
+    start_processes(rank_main, arguments, ranks, start_method="fork")

@@ -19,7 +19,7 @@ from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-TIMEOUT = 10.0  # seconds
+TIMEOUT = 6.0  # seconds
 WIDTH = 160
 
 

@@ -1,7 +1,7 @@
 """Runs checks on real ranks. A check is a function `check_…(ranks)` of a file checks_*.py.
 
     mpirun -n 4 python ranks.py FOLDER          ranks of MPI
-    python ranks.py FOLDER --spawn 2            processes of torch.multiprocessing, over gloo
+    python ranks.py FOLDER --fork 2             processes of torch.multiprocessing, over gloo
 
 Starting ranks takes seconds and a check milliseconds, so one job runs all checks. Every rank writes
 FOLDER/rankN.json, {check: null or what went wrong}; test_on_ranks.py makes one test of each check.
@@ -27,6 +27,7 @@ import checks_fsdp
 import checks_hook
 import checks_hook_options
 import checks_options
+import jobs
 import torch
 import torch.distributed as dist
 from hlqtorch import Comm, HLQOptions
@@ -116,7 +117,7 @@ def run_checks(ranks: Ranks, folder: Path, word: str) -> None:
         (folder / f"rank{ranks.rank}.json").write_text(json.dumps(outcome))
 
 
-def _spawned(rank: int, size: int, folder: Path, word: str) -> None:
+def _forked(rank: int, size: int, folder: Path, word: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{folder}/store", rank=rank, world_size=size)
     run_checks(Ranks(rank, size, "process_group"), folder, word)
@@ -127,12 +128,11 @@ def main() -> None:
     """Command line: see the head of this file."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--spawn", type=int, metavar="RANKS")
+    parser.add_argument("--fork", type=int, metavar="RANKS")
     parser.add_argument("--only", default="", metavar="WORD", help="checks with this in their name")
     options = parser.parse_args()
-    if options.spawn:
-        job = (options.spawn, options.folder, options.only)
-        torch.multiprocessing.spawn(_spawned, job, nprocs=options.spawn)
+    if options.fork:
+        jobs.fork(options.fork, _forked, options.fork, options.folder, options.only)
         return
     here = init_process_group()
     run_checks(Ranks(here.rank, here.size, "mpi"), options.folder, options.only)

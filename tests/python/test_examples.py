@@ -1,14 +1,13 @@
 """The training examples, run as a user runs them: 4 bits reach what fp32 reaches."""
 
 import json
+import runpy
 import sys
 from pathlib import Path
 
 import jobs
 import pytest
 from examples_run import train
-
-DIGITS_PARAMETERS = 217_546
 
 
 def test_digits_reach_the_accuracy_of_fp32(tmp_path: Path) -> None:
@@ -24,24 +23,18 @@ def test_digits_reach_the_accuracy_of_fp32(tmp_path: Path) -> None:
 
 
 def test_torchrun_and_mpirun_train_alike_over_the_backend(tmp_path: Path) -> None:
-    results = {}
+    results, steps = {}, 10
     for launcher in ("torchrun.sh", "mpirun.sh"):
         folder = tmp_path / launcher
         folder.mkdir()
-        program = [jobs.ROOT / "launch" / launcher, "-n", 4, jobs.EXAMPLES / "train_bytes.py"]
-        results[launcher] = train(program, folder, comm="hlq", steps=20)
+        program = [jobs.ROOT / "launch" / launcher, "-n", 2, jobs.EXAMPLES / "train_bytes.py"]
+        results[launcher] = train(program, folder, comm="hlq", steps=steps)
         del results[launcher]["seconds"]
     ran, other = results.values()
     assert ran == other, "losses, to the bit, and bytes"
     elements = 669_056
-    # 4 bits of 2 (n-1)/n numbers in each of 20 steps, and comparing the arguments.
-    assert 0 < ran["bytes_sent_per_rank"] < 20 * 1.5 * elements * 4 / 8 * 1.01
-
-
-def test_bf16_counts_two_bytes_a_number(tmp_path: Path) -> None:
-    program = jobs.torchrun(2, jobs.EXAMPLES / "train_digits.py")
-    result = train(program, tmp_path, comm="bf16", steps=3)
-    assert result["bytes_sent_per_rank"] == 3 * 2 * DIGITS_PARAMETERS
+    # 4 bits of 2 (n-1)/n numbers in each step, and comparing the arguments.
+    assert 0 < ran["bytes_sent_per_rank"] < steps * elements * 4 / 8 * 1.01
 
 
 def test_steps_are_logged(tmp_path: Path) -> None:
@@ -72,10 +65,17 @@ def test_examples_run_alone(tmp_path: Path) -> None:
         (["--json", "/nowhere/at/all.json"], "folder of /nowhere/at/all.json does not exist"),
     ],
 )
-def test_bad_options_get_a_sentence(options: list[str], words: str) -> None:
-    ended = jobs.run([sys.executable, jobs.EXAMPLES / "train_digits.py", *options])
-    assert ended.returncode == 2
-    assert ended.stdout.count(words) == 1 and "Traceback" not in ended.stdout, ended.stdout
+def test_bad_options_get_a_sentence(
+    options: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.syspath_prepend(str(jobs.EXAMPLES))
+    monkeypatch.setattr(sys, "argv", ["train_digits.py", *options])
+    with pytest.raises(SystemExit) as end:  # before anything starts that another run would feel
+        runpy.run_path(str(jobs.EXAMPLES / "train_digits.py"), run_name="__main__")
+    assert end.value.code == 2 and capsys.readouterr().err.count(words) == 1
 
 
 def test_bad_bits_get_one_sentence_for_all_ranks() -> None:

@@ -11,7 +11,7 @@ from ranks import CHECKS
 JOBS = {
     "mpi2": jobs.mpirun(2, "ranks.py"),
     "mpi4": jobs.mpirun(4, "ranks.py"),
-    "gloo3": [sys.executable, "ranks.py", "--spawn", 3],
+    "gloo3": [sys.executable, "ranks.py", "--fork", 3],
 }
 
 

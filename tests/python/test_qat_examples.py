@@ -183,14 +183,14 @@ def test_digits_are_each_held_out_once() -> None:
 
 
 def test_examples_train_on_files(tmp_path: Path) -> None:
-    options = ("--data", tmp_path, "--steps", 2)
+    options = ("--data", tmp_path, "--steps", 1)
     write_mnist(tmp_path)
     result, printed = run("mnist_qat.py", tmp_path, *options)
-    assert "mnist_qat on MNIST: 30 images, 20 held out; 2 steps" in printed
+    assert "mnist_qat on MNIST: 30 images, 20 held out; 1 steps" in printed
     assert len(result["float"]) == 1  # files have their own images to score on
     write_cifar(tmp_path, "binary")
     result, printed = run("cifar_qat.py", tmp_path, *options, "--activations")
-    assert "cifar_qat on CIFAR-10: 45 images, 12 held out; 2 steps" in printed
+    assert "cifar_qat on CIFAR-10: 45 images, 12 held out; 1 steps" in printed
     assert result["activations"] and "weights and activations in codes" in printed
 
 
