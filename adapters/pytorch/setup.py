@@ -26,6 +26,7 @@ ROOT = HERE.parents[1]
 BUILD = Path(os.environ.get("HLQ_BUILD_DIR") or ROOT / "build").resolve()
 INCLUDE = Path(os.environ.get("HLQ_INCLUDE_DIR") or ROOT / "libhlqcomm" / "include").resolve()
 LIBRARIES = BUILD / "lib"
+SCRATCH = BUILD / "python"
 
 
 def library(name: str) -> Path | None:
@@ -55,6 +56,21 @@ def mpi_paths() -> tuple[list[str], list[str]]:
     return [folder for folder in folders if folder], files
 
 
+def units() -> list[str]:
+    """Files to compile, as many as cores: each includes several of the sources.
+
+    The compiler reads torch's headers, which take it longer than any source, once for each.
+    """
+    sources = sorted(HERE.glob("csrc/*.cpp"))
+    jobs = min(len(sources), int(os.environ.get("MAX_JOBS") or os.cpu_count() or 1))
+    files = [SCRATCH / f"unit_{jobs}_{i}.cpp" for i in range(jobs)]
+    for i, file in enumerate(files):
+        text = "".join(f'#include "{source}"\n' for source in sources[i::jobs])
+        if not file.exists() or file.read_text() != text:  # else it need not be compiled again
+            file.write_text(text)
+    return [str(file) for file in files]
+
+
 def extension() -> CppExtension:
     """hlqtorch._C, with MPI where libhlqcomm has it."""
     macros = [
@@ -70,12 +86,11 @@ def extension() -> CppExtension:
         include += mpi_include
         link += mpi_files
         link += [f"-Wl,-rpath,{folder}" for folder in {str(Path(f).parent) for f in mpi_files}]
-    # Sources are relative to this folder, as setuptools wants them.
-    sources = sorted(str(path.relative_to(HERE)) for path in HERE.glob("csrc/*.cpp"))
-    headers = sorted(str(path.relative_to(HERE)) for path in HERE.glob("csrc/*.h"))
+    # Relative to this folder, as setuptools wants them.
+    headers = sorted(str(path.relative_to(HERE)) for path in HERE.glob("csrc/*.[ch]*"))
     return CppExtension(
         "hlqtorch._C",
-        sources,
+        units(),
         depends=headers,
         include_dirs=include,
         define_macros=macros,
@@ -113,15 +128,14 @@ if library("hlqcomm") is None:
         "(launch/env does) or set HLQ_BUILD_DIR"
     )
 
-scratch = BUILD / "python"
-scratch.mkdir(parents=True, exist_ok=True)
-shutil.rmtree(scratch / "lib", ignore_errors=True)
+SCRATCH.mkdir(parents=True, exist_ok=True)
+shutil.rmtree(SCRATCH / "lib", ignore_errors=True)
 setup(
     version=version(),
     ext_modules=[extension()],
     cmdclass={"build_ext": BuildWithLibraries},
     options={
-        "build": {"build_base": str(scratch), "build_lib": str(scratch / "lib")},
-        "egg_info": {"egg_base": str(scratch)},
+        "build": {"build_base": str(SCRATCH), "build_lib": str(SCRATCH / "lib")},
+        "egg_info": {"egg_base": str(SCRATCH)},
     },
 )

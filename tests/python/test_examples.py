@@ -11,13 +11,13 @@ from examples_run import train
 
 
 def test_digits_reach_the_accuracy_of_fp32(tmp_path: Path) -> None:
-    program = jobs.mpirun(4, jobs.EXAMPLES / "train_digits.py")
+    program = jobs.mpirun(2, jobs.EXAMPLES / "train_digits.py")
     fp32 = train(program, tmp_path, comm="fp32", steps=150)
     hlq = train(program, tmp_path, comm="hook", bits=4, steps=150)
     assert fp32["accuracy"] > 0.95
     # 360 images, of which about 3 % are missed: one standard deviation is 0.9 %. Two are allowed.
     assert hlq["accuracy"] > fp32["accuracy"] - 0.018
-    assert hlq["ranks"] == fp32["ranks"] == 4
+    assert hlq["ranks"] == fp32["ranks"] == 2
     # 4 bits instead of 32, and small buckets uncompressed.
     assert hlq["bytes_sent_per_rank"] < fp32["bytes_sent_per_rank"] / 7
 

@@ -33,20 +33,20 @@ private:
     std::optional<py::gil_scoped_release> released_;
 };
 
-std::mutex living_mutex;
-vector<c10::weak_intrusive_ptr<HLQBackend>> living;
+std::mutex living_backends_mutex;
+vector<c10::weak_intrusive_ptr<HLQBackend>> living_backends;
 
 void remember(const intrusive_ptr<HLQBackend> &backend)
 {
     /* A backend's memory goes with the last pointer to it. That takes the GIL, for which another
      * thread may be keeping us waiting that wants the lock. */
     vector<c10::weak_intrusive_ptr<HLQBackend>> ended;
-    std::lock_guard<std::mutex> lock(living_mutex);
-    const auto first = std::partition(living.begin(), living.end(),
+    std::lock_guard<std::mutex> lock(living_backends_mutex);
+    const auto first = std::partition(living_backends.begin(), living_backends.end(),
                                       [](const auto &one) { return !one.expired(); });
-    std::move(first, living.end(), std::back_inserter(ended));
-    living.erase(first, living.end());
-    living.emplace_back(backend);
+    std::move(first, living_backends.end(), std::back_inserter(ended));
+    living_backends.erase(first, living_backends.end());
+    living_backends.emplace_back(backend);
 }
 
 } // namespace
@@ -92,13 +92,13 @@ void finish_backends(bool at_once)
 {
     vector<intrusive_ptr<HLQBackend>> found;
     {
-        std::lock_guard<std::mutex> lock(living_mutex);
-        for (const auto &weak : living) {
+        std::lock_guard<std::mutex> lock(living_backends_mutex);
+        for (const auto &weak : living_backends) {
             if (auto backend = weak.lock()) {
                 found.push_back(std::move(backend));
             }
         }
-        living.clear();
+        living_backends.clear();
     }
     for (const auto &backend : found) {
         at_once ? backend->abort() : backend->shutdown();

@@ -83,7 +83,7 @@ bool set_option(BackendOptions *options, const std::string &name, py::handle val
 }
 
 /* Asks libhlqcomm, which knows what it takes, by making a communicator of one rank. */
-void check(const BackendOptions &options)
+void check_options(const BackendOptions &options)
 {
     hlq_options asked = HLQ_OPTIONS_INIT;
     asked.bits = options.mode.bits;
@@ -164,7 +164,7 @@ c10::intrusive_ptr<BackendOptions> backend_options_from(const py::kwargs &argume
             throw py::type_error("option '" + name + "' cannot be " + std::string(py::repr(value)));
         }
     }
-    check(*options);
+    check_options(*options);
     return options;
 }
 

@@ -18,7 +18,7 @@ namespace hlqtorch {
 namespace {
 
 /* It lies beside this module. */
-CudaQuantizer load()
+CudaQuantizer load_quantizer()
 {
     CudaQuantizer library;
     void *handle = dlopen("libhlqcomm_cuda.so." HLQTORCH_SOVERSION, RTLD_NOW | RTLD_LOCAL);
@@ -40,7 +40,7 @@ CudaQuantizer load()
 
 const CudaQuantizer &library()
 {
-    static const CudaQuantizer loaded = load();
+    static const CudaQuantizer loaded = load_quantizer();
     return loaded;
 }
 
@@ -78,7 +78,7 @@ const hlq_cuda_lut *cuda_lut_of(const Spec &spec, c10::Device device)
     return lut;
 }
 
-hlq_stream current_stream(c10::Device device)
+hlq_stream stream_handle(c10::Device device)
 {
     const c10::impl::VirtualGuardImpl devices(device.type());
     return static_cast<hlq_stream>(devices.getStream(device).native_handle());

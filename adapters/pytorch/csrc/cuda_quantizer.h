@@ -54,7 +54,7 @@ bool quantizes_cuda();
 const hlq_cuda_lut *cuda_lut_of(const Spec &spec, c10::Device device);
 
 /* The stream on which torch puts work of this thread. */
-hlq_stream current_stream(c10::Device device);
+hlq_stream stream_handle(c10::Device device);
 
 /* Calls host(), or, for tensors on a CUDA device, cuda(functions, stream) there; throws what
  * libhlqcomm says if that fails. */
@@ -65,7 +65,7 @@ template <typename Host, typename Cuda> void run_on(c10::Device device, Host hos
         return;
     }
     const c10::DeviceGuard guard(device);
-    check(cuda(cuda_quantizer(), current_stream(device)));
+    check(cuda(cuda_quantizer(), stream_handle(device)));
 }
 
 } // namespace hlqtorch

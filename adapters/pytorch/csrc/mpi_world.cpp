@@ -19,21 +19,22 @@ namespace hlqtorch {
 
 namespace {
 
-std::mutex living_mutex;
-std::vector<Comm *> living;
+std::mutex living_comms_mutex;
+std::vector<Comm *> living_comms;
 
 } // namespace
 
 void mpi_remember(Comm *comm)
 {
-    std::lock_guard<std::mutex> lock(living_mutex);
-    living.push_back(comm);
+    std::lock_guard<std::mutex> lock(living_comms_mutex);
+    living_comms.push_back(comm);
 }
 
 void mpi_forget(Comm *comm)
 {
-    std::lock_guard<std::mutex> lock(living_mutex);
-    living.erase(std::remove(living.begin(), living.end(), comm), living.end());
+    std::lock_guard<std::mutex> lock(living_comms_mutex);
+    living_comms.erase(std::remove(living_comms.begin(), living_comms.end(), comm),
+                       living_comms.end());
 }
 
 #ifdef HLQTORCH_WITH_MPI
@@ -148,8 +149,8 @@ void mpi_finish()
     for (;;) {
         Comm *oldest = nullptr;
         {
-            std::lock_guard<std::mutex> lock(living_mutex);
-            oldest = living.empty() ? nullptr : living.front();
+            std::lock_guard<std::mutex> lock(living_comms_mutex);
+            oldest = living_comms.empty() ? nullptr : living_comms.front();
         }
         if (oldest == nullptr) {
             break;

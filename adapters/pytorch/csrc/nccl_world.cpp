@@ -13,16 +13,16 @@ namespace hlqtorch {
 
 namespace {
 
-struct Library {
+struct NcclLibrary {
     decltype(&hlq_comm_create_nccl) create = nullptr;
     decltype(&hlq_nccl_version) version = nullptr;
     std::string failure;
 };
 
 /* It lies beside this module. */
-Library load()
+NcclLibrary load_nccl()
 {
-    Library library;
+    NcclLibrary library;
     void *handle = dlopen("libhlqcomm_nccl.so." HLQTORCH_SOVERSION, RTLD_NOW | RTLD_LOCAL);
     if (handle == nullptr) {
         library.failure = "libhlqcomm has no NCCL here (built without CUDA, or it does not load: " +
@@ -39,9 +39,9 @@ Library load()
     return library;
 }
 
-const Library &library()
+const NcclLibrary &nccl()
 {
-    static const Library loaded = load();
+    static const NcclLibrary loaded = load_nccl();
     return loaded;
 }
 
@@ -49,12 +49,12 @@ const Library &library()
 
 hlq_comm *comm_over_nccl(uintptr_t nccl_comm, const hlq_options &options)
 {
-    if (!library().failure.empty()) {
-        throw Failure(HLQ_E_UNSUPPORTED, library().failure);
+    if (!nccl().failure.empty()) {
+        throw Failure(HLQ_E_UNSUPPORTED, nccl().failure);
     }
     hlq_comm *comm = nullptr;
     const hlq_status status =
-        library().create(reinterpret_cast<ncclComm_t>(nccl_comm), &options, &comm);
+        nccl().create(reinterpret_cast<ncclComm_t>(nccl_comm), &options, &comm);
     if (status != HLQ_OK) {
         throw Failure(status, hlq_create_error());
     }
@@ -63,7 +63,7 @@ hlq_comm *comm_over_nccl(uintptr_t nccl_comm, const hlq_options &options)
 
 std::string nccl_library()
 {
-    const char *version = library().failure.empty() ? library().version() : nullptr;
+    const char *version = nccl().failure.empty() ? nccl().version() : nullptr;
     return version != nullptr ? version : "";
 }
 

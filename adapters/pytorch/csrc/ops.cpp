@@ -171,6 +171,7 @@ TORCH_LIBRARY(hlq, m)
         m.def(schema, tags);
     }
 }
+#undef SPEC
 
 namespace hlqtorch {
 

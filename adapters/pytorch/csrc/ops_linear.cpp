@@ -73,7 +73,7 @@ Tensor unpacked(const Linear &linear, at::Device device)
     const c10::DeviceGuard guard(device);
     Tensor weight = numbers_on(device, {linear.out_features, linear.in_features});
     check(cuda_quantizer().linear_unpack(linear.cuda.get(), 0, linear.out_features,
-                                         weight.mutable_data_ptr<float>(), current_stream(device)));
+                                         weight.mutable_data_ptr<float>(), stream_handle(device)));
     return weight;
 }
 
@@ -110,7 +110,7 @@ std::pair<Tensor, Tensor> quantized_rows(const Spec &spec, const Tensor &x, bool
     Tensor shrunk = counter_on(rows.device()), workspace = workspace_on(rows.device(), bytes);
     check(cuda.rows_quantize(quantizer.get(), rows.const_data_ptr<float>(), count, columns, fit,
                              out.mutable_data_ptr<float>(), count_of(shrunk), nullptr,
-                             workspace.mutable_data_ptr(), bytes, current_stream(rows.device())));
+                             workspace.mutable_data_ptr(), bytes, stream_handle(rows.device())));
     return {out, shrunk};
 }
 
@@ -150,7 +150,7 @@ Tensor look_up_by_device(const Linear &linear, const hlq_quantizer *activation, 
     Tensor overloads = counter_on(x.device()), workspace = workspace_on(x.device(), bytes);
     check(cuda.linear_forward(linear.cuda.get(), activation, x.const_data_ptr<float>(), batch,
                               y.mutable_data_ptr<float>(), count_of(overloads), nullptr,
-                              workspace.mutable_data_ptr(), bytes, current_stream(x.device())));
+                              workspace.mutable_data_ptr(), bytes, stream_handle(x.device())));
     return overloads;
 }
 
