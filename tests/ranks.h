@@ -29,6 +29,13 @@ enum { FEWER_CASES = 1 };
 enum { FEWER_CASES = 0 };
 #endif
 
+/* The number of ranks to test after n: 1 to 5, 9, 17, or every one; 1, 2, 4, 8, 16 of few cases. */
+static inline int more_ranks(int n, int every)
+{
+    if (FEWER_CASES) return 2 * n;
+    return every || n < 5 ? n + 1 : 2 * n - 1;
+}
+
 typedef struct test_rank {
     int rank, size;
     struct rank_board *board; /* where threads meet; NULL for MPI */

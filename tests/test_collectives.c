@@ -15,7 +15,7 @@ int main(int argc, char **argv)
         printf("digest %" PRIx64 "\n", digest);
     } else {
         const int every = argc > 1 && strcmp(argv[1], "every") == 0;
-        for (int n = 1; n <= 17; n += FEWER_CASES ? n : every || n < 5 ? 1 : 4) {
+        for (int n = 1; n <= 17; n = more_ranks(n, every)) {
             ranks_as_threads(n, check_all_collectives, NULL);
         }
         for (int n = 2; n <= 3; n++) ranks_as_threads(n, check_flows, NULL);

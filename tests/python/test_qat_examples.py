@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import json
 import pickle
 import struct
 import sys
@@ -18,56 +17,28 @@ from numpy.typing import NDArray
 
 sys.path.append(str(jobs.EXAMPLES))
 import images
+from qat_run import mean_difference, run
 
 Bytes = NDArray[np.uint8]
-
-
-def run(example: str, folder: Path, *options: object) -> tuple[dict, str]:
-    """Runs an example; what it wrote as JSON, and what it printed."""
-    file = folder / "result.json"
-    ended = jobs.run([sys.executable, jobs.EXAMPLES / example, *options, "--json", file])
-    assert ended.returncode == 0, ended.stdout[-4000:]
-    result = json.loads(file.read_text())
-    assert [(code["lattice"], code["q"], code["M"]) for code in result["codes"]] == [
-        ("D4", 4, 2),
-        ("D4", 4, 1),
-    ]
-    for code in result["codes"]:
-        assert len(code["qat"]) == len(code["post_training"]) == len(result["float"])
-    return result, ended.stdout
-
-
-def mean_difference(values: list[float], others: list[float]) -> float:
-    return sum(a - b for a, b in zip(values, others, strict=True)) / len(values)
 
 
 # What they reach ----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def eight_runs(tmp_path_factory: pytest.TempPathFactory) -> dict:
-    result, printed = run("mnist_qat.py", tmp_path_factory.mktemp("eight"), "--runs", 8)
+def test_training_with_the_code_makes_up_for_it(tmp_path: Path) -> None:
+    result, printed = run("mnist_qat.py", tmp_path, "--runs", 2)
     for code in result["codes"]:
         assert f"D4, q = 4, M = {code['M']}" in printed
-    return result
-
-
-def test_training_with_the_code_makes_up_for_it(eight_runs: dict) -> None:
-    # Over 20 other seeds, QAT at 4 bits is 0.0 % above float and at 2 bits 1.5 % above
-    # post-training, with standard deviations of 0.1 % and 0.5 % for means of 8.
-    assert eight_runs["seeds"] == list(range(8)) and sum(eight_runs["float"]) / 8 > 94
-    four_bits, two_bits = eight_runs["codes"]
-    assert mean_difference(four_bits["qat"], eight_runs["float"]) > -0.5
-    assert mean_difference(two_bits["qat"], two_bits["post_training"]) > 0
+    # What eight runs reach is in test_qat_examples_runs.py; 0.2 % is the deviation of a mean of 2.
+    assert result["seeds"] == [0, 1] and sum(result["float"]) / 2 > 94
+    assert mean_difference(result["codes"][0]["qat"], result["float"]) > -0.6
     # A scale of 32 bits for each row: 64 weights, or as many pixels.
-    assert [code["bits_per_weight"] for code in eight_runs["codes"]] == [4.5, 2.5]
-
-
-def test_seeds_decide_everything(eight_runs: dict, tmp_path: Path) -> None:
+    assert [code["bits_per_weight"] for code in result["codes"]] == [4.5, 2.5]
+    # Seeds decide everything.
     again, _ = run("mnist_qat.py", tmp_path, "--runs", 1)
-    assert again["float"] == eight_runs["float"][:1] != eight_runs["float"][1:2]
-    for one, eight in zip(again["codes"], eight_runs["codes"], strict=True):
-        assert one["qat"] == eight["qat"][:1]
+    assert again["float"] == result["float"][:1] != result["float"][1:]
+    for one, two in zip(again["codes"], result["codes"], strict=True):
+        assert one["qat"] == two["qat"][:1]
 
 
 def test_mixers_learn_with_two_bits(tmp_path: Path) -> None:
