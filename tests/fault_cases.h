@@ -25,13 +25,8 @@ enum {
 #define SCENE_BYTES (TENSORS * COUNT_FLOWS * sizeof(float) + 2 * COPY_MOST)
 
 /* The timeout where somebody waits for it; sanitizers take their time. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TIMEOUT_S 3.0
-#define SECOND 3.0
-#else
-#define TIMEOUT_S 0.7
-#define SECOND 1.0
-#endif
+#define TIMEOUT_S (FEWER_CASES ? 3.0 : 0.7)
+#define SECOND (FEWER_CASES ? 6.0 : 1.0)
 
 /* Where ranks are, and what becomes of the one at fault. */
 typedef struct scene {

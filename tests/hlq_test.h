@@ -66,6 +66,14 @@ static inline int hlq_test_end(void)
     return test_failures || !test_checks;
 }
 
+/* Sanitizers look at memory and at how ranks meet, not at numbers, and take ten to fifty times as
+   long: under them, tests of many cases do with fewer. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+enum { FEWER_CASES = 1 };
+#else
+enum { FEWER_CASES = 0 };
+#endif
+
 /* From one of many cases to the next that is tried: 1; or 16 where HLQ_FEWER is in the environment,
    for compute-sanitizer, which is slow. */
 static inline int hlq_test_stride(void) { return getenv("HLQ_FEWER") ? 16 : 1; }

@@ -17,17 +17,11 @@
 #ifndef HLQ_TEST_RANKS_H
 #define HLQ_TEST_RANKS_H
 
+#include "hlq_test.h"
+
 #include <hlqcomm/hlqcomm.h>
 
 enum { RANKS_MAX = 64 };
-
-/* Sanitizers look at memory and at how ranks meet, not at numbers, and take ten to fifty times as
-   long: under them, tests of many cases do with fewer. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-enum { FEWER_CASES = 1 };
-#else
-enum { FEWER_CASES = 0 };
-#endif
 
 /* The number of ranks to test after n: 1 to 5, 9, 17, or every one; 1, 2, 4, 8, 16 of few cases. */
 static inline int more_ranks(int n, int every)

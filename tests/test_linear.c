@@ -210,12 +210,12 @@ static void test_variants_and_threads_change_nothing(void)
 static void test_many_threads_change_nothing(void)
 {
     hlq_rng rng = hlq_rng_new(4);
-    layer l = layer_new(&rng, &linear_codes[1], 0, 1000, 2048);
+    layer l = layer_new(&rng, &linear_codes[1], 0, FEWER_CASES ? 300 : 1000, 2048);
     float *x = random_rows(&rng, BATCH, l.in);
     float *want = room(BATCH * l.out * 4), *y = room(BATCH * l.out * 4);
     forward(&l, NULL, x, BATCH, want, 1);
     for (int threads = 0; threads <= 9; threads += 3) {
-        hlq_test_case("1000 x 2048, %d threads", threads);
+        hlq_test_case("%zu x %zu, %d threads", l.out, l.in, threads);
         forward(&l, NULL, x, BATCH, y, threads);
         CHECK_BYTES(y, want, BATCH * l.out * 4);
     }
@@ -228,7 +228,7 @@ static void test_many_threads_change_nothing(void)
 static void test_the_largest_sums_do_not_overflow(void)
 {
     hlq_rng rng = hlq_rng_new(6);
-    for (int c = 0; c < LINEAR_CODES; c++) {
+    for (int c = 0; c < LINEAR_CODES; c += FEWER_CASES ? 5 : 1) {
         const hnlq_code *code = &linear_codes[c];
         const size_t blocks = 3000, depth = (size_t)code->depth;
         name_case(code, "largest sums");
