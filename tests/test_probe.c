@@ -121,8 +121,8 @@ static hlq_algorithm reduce(hlq_comm *comm, hlq_algorithm algorithm, const float
 }
 
 /* Plain numbers have 8 times the bytes of codes, at so much each that what else there is is little:
-   coding under ThreadSanitizer, too. */
-static const double slow = FEWER_CASES ? 600e-9 : 30e-9;
+   coding under a sanitizer, too. */
+static const double slow = FEWER_CASES ? 4e-6 : 30e-9;
 
 static void on_a_slow_carrier_codes_pay(test_rank *me, void *argument)
 {
