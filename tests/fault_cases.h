@@ -26,7 +26,7 @@ enum {
 
 /* The timeout where somebody waits for it; sanitizers take their time. */
 #define TIMEOUT_S (FEWER_CASES ? 3.0 : 0.7)
-#define SECOND (FEWER_CASES ? 20.0 : 1.0)
+#define SECOND (FEWER_CASES ? 3.0 : 1.0)
 
 /* Where ranks are, and what becomes of the one at fault. */
 typedef struct scene {

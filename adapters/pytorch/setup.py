@@ -86,12 +86,10 @@ def extension() -> CppExtension:
         include += mpi_include
         link += mpi_files
         link += [f"-Wl,-rpath,{folder}" for folder in {str(Path(f).parent) for f in mpi_files}]
-    # Relative to this folder, as setuptools wants them.
-    headers = sorted(str(path.relative_to(HERE)) for path in HERE.glob("csrc/*.[ch]*"))
     return CppExtension(
         "hlqtorch._C",
         units(),
-        depends=headers,
+        depends=sorted(str(path) for path in HERE.glob("csrc/*.[ch]*")),
         include_dirs=include,
         define_macros=macros,
         libraries=names,

@@ -29,9 +29,11 @@ def test_training_with_the_code_makes_up_for_it(tmp_path: Path) -> None:
     result, printed = run("mnist_qat.py", tmp_path, "--runs", 2)
     for code in result["codes"]:
         assert f"D4, q = 4, M = {code['M']}" in printed
-    # What eight runs reach is in test_qat_examples_runs.py; 0.2 % is the deviation of a mean of 2.
+    # What eight runs reach is in test_qat_examples_runs.py.
     assert result["seeds"] == [0, 1] and sum(result["float"]) / 2 > 94
-    assert mean_difference(result["codes"][0]["qat"], result["float"]) > -0.6
+    four_bits, two_bits = result["codes"]
+    assert mean_difference(four_bits["qat"], result["float"]) > -0.5
+    assert mean_difference(two_bits["qat"], two_bits["post_training"]) > 0
     # A scale of 32 bits for each row: 64 weights, or as many pixels.
     assert [code["bits_per_weight"] for code in result["codes"]] == [4.5, 2.5]
     # Seeds decide everything.
