@@ -6,6 +6,7 @@
 #define HLQ_BODY_CODED_H
 
 #include "../kernels.h"
+#include "plain.h"
 #include "source.h"
 
 HLQ_BODY int exponent_of(const hlq_run *run, size_t b)
@@ -52,8 +53,8 @@ HLQ_BODY void coordinates(const hlq_steps *steps, const hlq_run *run, size_t b, 
 }
 
 /* A block without codes leaves all of itself in the residual; a non-finite one nothing. */
-HLQ_BODY void residual_uncoded(const hlq_run *run, const hlq_source *src, size_t b,
-                               const uint32_t sign[HLQ_ROWS])
+HLQ_APART void residual_uncoded(const hlq_run *run, const hlq_source *src, size_t b,
+                                const uint32_t sign[HLQ_ROWS])
 {
     F x[HLQ_ROWS];
     if (run->code[b] == HLQ_CODE_NONFINITE) {
@@ -69,9 +70,9 @@ HLQ_BODY void residual_uncoded(const hlq_run *run, const hlq_source *src, size_t
 }
 
 /* residual = y (1/512 rms, rotated) minus the points, rotated back. */
-HLQ_BODY void residual_coded(const hlq_run *run, const hlq_source *src, size_t b,
-                             const uint32_t sign[HLQ_ROWS], const F y[HLQ_ROWS],
-                             const F sent[HLQ_ROWS])
+HLQ_APART void residual_coded(const hlq_run *run, const hlq_source *src, size_t b,
+                              const uint32_t sign[HLQ_ROWS], const F y[HLQ_ROWS],
+                              const F sent[HLQ_ROWS])
 {
     F x[HLQ_ROWS];
     for (int r = 0; r < HLQ_ROWS; r++) x[r] = f_sub(y[r], sent[r]);

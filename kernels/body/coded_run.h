@@ -68,8 +68,6 @@ HLQ_BODY void decode_add_run(hlq_lattice lattice, int dithered, const hlq_run *r
 
 /* Those with dither are functions of their own, so that compilers make of the others what they make
    without. */
-#define HLQ_APART static __attribute__((noinline))
-
 HLQ_APART uint64_t encode_with(const hlq_run *run, const hlq_source *src)
 {
     uint64_t beyond = 0;

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "plain.h"
+
 enum { WIDEST_BYTES = sizeof(double) };
 
 /* 2^unit for |unit| ≤ HLQ_UNIT_LIMIT_FLOAT64. */
@@ -77,14 +79,14 @@ HLQ_BODY void store_full(void *p, hlq_dtype dtype, int unit, const F x[HLQ_ROWS]
 #else
 
 /* elems < 256: the rest reads as zero and is not written. */
-HLQ_BODY void load_part(const void *p, hlq_dtype dtype, int unit, size_t elems, F x[HLQ_ROWS])
+HLQ_APART void load_part(const void *p, hlq_dtype dtype, int unit, size_t elems, F x[HLQ_ROWS])
 {
     char copy[HLQ_BLOCK_ELEMS * WIDEST_BYTES] = {0};
     memcpy(copy, p, elems * elem_bytes(dtype));
     load_full(copy, dtype, unit, x);
 }
 
-HLQ_BODY void store_part(void *p, hlq_dtype dtype, int unit, size_t elems, const F x[HLQ_ROWS])
+HLQ_APART void store_part(void *p, hlq_dtype dtype, int unit, size_t elems, const F x[HLQ_ROWS])
 {
     char copy[HLQ_BLOCK_ELEMS * WIDEST_BYTES];
     store_full(copy, dtype, unit, x);

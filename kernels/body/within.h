@@ -26,8 +26,8 @@ HLQ_BODY float limit_of(double allowed, int eighths)
 }
 
 /* Largest magnitude of y - sent, rotated back; left in x. */
-HLQ_BODY float largest_error(const uint32_t sign[HLQ_ROWS], const F y[HLQ_ROWS],
-                             const F sent[HLQ_ROWS], F x[HLQ_ROWS])
+HLQ_APART float largest_error(const uint32_t sign[HLQ_ROWS], const F y[HLQ_ROWS],
+                              const F sent[HLQ_ROWS], F x[HLQ_ROWS])
 {
     for (int r = 0; r < HLQ_ROWS; r++) x[r] = f_sub(y[r], sent[r]);
     unrotate(x, sign);

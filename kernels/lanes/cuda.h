@@ -20,6 +20,7 @@
 #define HLQ_WORD static __device__ __forceinline__
 #define HLQ_BODY HLQ_WORD
 #define HLQ_PLAIN HLQ_WORD
+#define HLQ_APART HLQ_WORD
 #define HLQ_TABLE static __device__ const
 #define HLQ_LANES_ARE_THREADS 1
 
