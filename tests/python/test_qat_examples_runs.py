@@ -1,4 +1,4 @@
-"""What quantization-aware training reaches: means over eight seeds."""
+"""What quantization-aware training reaches: means over eight seeds; and with mixers."""
 
 from pathlib import Path
 
@@ -13,3 +13,8 @@ def test_training_with_the_code_makes_up_for_it(tmp_path: Path) -> None:
     four_bits, two_bits = result["codes"]
     assert mean_difference(four_bits["qat"], result["float"]) > -0.5
     assert mean_difference(two_bits["qat"], two_bits["post_training"]) > 0
+
+
+def test_mixers_learn_with_two_bits(tmp_path: Path) -> None:
+    result, _ = run("cifar_qat.py", tmp_path, "--runs", 1, "--steps", 60)
+    assert all(code["qat"][0] > 60 for code in result["codes"])  # guessing reaches 10 %
