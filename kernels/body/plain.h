@@ -11,8 +11,8 @@
 #endif
 
 /* One copy, where each lattice's loop over blocks would have one of its own: for what few blocks
-   need, or what takes longer than to put rows into memory. A thread of a GPU has no memory to pass
-   rows in. */
+   need, or what takes much longer than to pass rows by way of memory. On a GPU rows are registers,
+   and nothing is apart. */
 #ifndef HLQ_APART
 #define HLQ_APART static __attribute__((noinline, unused))
 #endif
