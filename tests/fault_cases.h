@@ -47,7 +47,7 @@ typedef struct trial {
     int jobs, is_guilty;
     int is_told; /* that the communicator failed */
     size_t count;
-    double begin, computing; /* s: when the fault began; what calls take without */
+    double begin, computing; /* s: when the fault began; what calls take without one */
     float *send, *recv[JOBS_MOST], *right[JOBS_MOST];
     hlq_request *request[JOBS_MOST];
 } trial;

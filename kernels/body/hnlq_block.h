@@ -7,10 +7,9 @@
 #define HLQ_BODY_HNLQ_BLOCK_H
 
 #include "hnlq_group.h"
+#include "plain.h"
 
-#define HLQ_BLOCK static __attribute__((noinline))
-
-HLQ_BLOCK void encode_block(const hlq_hnlq *code, const block_input *in, block_code *out){
+HLQ_APART void encode_block(const hlq_hnlq *code, const block_input *in, block_code *out){
 #define ENCODE(l, d, b)                                                                            \
     IF_CODE(l, d, b)                                                                               \
     {                                                                                              \
@@ -19,7 +18,7 @@ HLQ_BLOCK void encode_block(const hlq_hnlq *code, const block_input *in, block_c
     FOR_EACH_CODE(ENCODE)}
 
 /* Points to digits; the vectors for which something is left over. */
-HLQ_BLOCK vector_mask
+HLQ_APART vector_mask
     block_digits(const hlq_hnlq *code, const I points_[HLQ_ROWS], hlq_layers *layers)
 {
     vector_mask over = {{0}};
@@ -37,7 +36,7 @@ HLQ_BLOCK vector_mask
 }
 
 /* The coarsest `count` layers to points; how many lanes hold a digit ≥ q. */
-HLQ_BLOCK uint64_t block_points(const hlq_hnlq *code, int count, hlq_layers *layers,
+HLQ_APART uint64_t block_points(const hlq_hnlq *code, int count, hlq_layers *layers,
                                 I points_[HLQ_ROWS])
 {
     uint64_t bad = 0;
@@ -56,7 +55,7 @@ HLQ_BLOCK uint64_t block_points(const hlq_hnlq *code, int count, hlq_layers *lay
 }
 
 /* Rows to nearest points; how many vectors hold a number beyond the limit. */
-HLQ_BLOCK uint64_t block_nearest(const hlq_hnlq *code, F x[HLQ_ROWS], I points_[HLQ_ROWS])
+HLQ_APART uint64_t block_nearest(const hlq_hnlq *code, F x[HLQ_ROWS], I points_[HLQ_ROWS])
 {
     uint64_t beyond = 0;
 #define NEAREST(l, d, unused)                                                                      \
@@ -72,11 +71,11 @@ HLQ_BLOCK uint64_t block_nearest(const hlq_hnlq *code, F x[HLQ_ROWS], I points_[
 }
 
 /* G⁻¹ × point ↔ point. */
-HLQ_BLOCK void block_flatten(const hlq_hnlq *code, const I points_[HLQ_ROWS], I z[HLQ_ROWS])
+HLQ_APART void block_flatten(const hlq_hnlq *code, const I points_[HLQ_ROWS], I z[HLQ_ROWS])
 {
     codes_from_point(code->lattice, HLQ_ROWS, points_, z);
 }
-HLQ_BLOCK void block_unflatten(const hlq_hnlq *code, const I z[HLQ_ROWS], I points_[HLQ_ROWS])
+HLQ_APART void block_unflatten(const hlq_hnlq *code, const I z[HLQ_ROWS], I points_[HLQ_ROWS])
 {
     point_from_codes(code->lattice, HLQ_ROWS, z, points_);
 }

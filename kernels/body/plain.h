@@ -10,9 +10,9 @@
 #define HLQ_TABLE static const
 #endif
 
-/* One copy, where each lattice's loop over blocks would have one of its own: for what few blocks
-   need, or what takes much longer than to pass rows by way of memory. On a GPU rows are registers,
-   and nothing is apart. */
+/* One copy with registers of its own, where each loop over blocks would have one inlined: for what
+   few blocks need, or what takes much longer than to pass rows by way of memory. On a GPU rows are
+   registers, and nothing is apart. */
 #ifndef HLQ_APART
 #define HLQ_APART static __attribute__((noinline, unused))
 #endif
